@@ -1,0 +1,3 @@
+//! The netswap program.
+#![forbid(unsafe_code)]
+fn main() {}

@@ -1,0 +1,4 @@
+//! NetSwap core.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;

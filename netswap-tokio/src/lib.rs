@@ -1,0 +1,2 @@
+//! NetSwap on tokio.
+#![forbid(unsafe_code)]
