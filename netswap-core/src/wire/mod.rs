@@ -1,0 +1,18 @@
+//! The wire: packets, messages, requests and replies as bytes, and back.
+//!
+//! Nothing here knows a store or a socket, and nothing invalid can be represented: a [`Request`] that
+//! exists is well formed.
+
+mod message;
+mod opcode;
+mod output;
+mod packet;
+mod reply;
+mod request;
+
+pub use message::{Message, Operands};
+pub use opcode::{ABORT, Code, Opcode};
+pub use output::{Output, WINDOW};
+pub use packet::{Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader};
+pub use reply::{BadReply, Identity, Lengths, PROTOCOL_VERSION, Reply, Stat};
+pub use request::{MAX_OPERANDS, Request};

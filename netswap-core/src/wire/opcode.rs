@@ -1,0 +1,171 @@
+//! The numbers of operations and replies (docs/PROTOCOL.md §3.1, §4.1).
+
+use core::fmt;
+
+/// The opcode of ABORT, in both directions (docs/PROTOCOL.md §2.5).
+pub const ABORT: u8 = 255;
+
+/// An operation that this implementation builds.
+///
+/// The numbers 10 to 16 and 18 to 20 belong to operations of protocol version 1 that are not built yet:
+/// they are answered with UNSUPPORTED_OP. A new operation gets its line here, its shape in
+/// `request.rs`, its reply in `reply.rs` and its doing in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Opcode {
+    /// CREATE_RECORD
+    CreateRecord = 0,
+    /// UPDATE_RECORD_PERMISSIONS
+    UpdateRecordPermissions = 1,
+    /// RESOLVE_POINTER
+    ResolvePointer = 2,
+    /// REPLACE_RECORD
+    ReplaceRecord = 3,
+    /// DELETE_RECORD
+    DeleteRecord = 4,
+    /// TAKEOVER_RECORD
+    TakeoverRecord = 5,
+    /// TRANSFER_RECORD
+    TransferRecord = 6,
+    /// IDENTIFY
+    Identify = 7,
+    /// PING
+    Ping = 8,
+    /// STAT_RECORD
+    StatRecord = 9,
+    /// LIST_RECORDS
+    ListRecords = 17,
+}
+
+impl Opcode {
+    /// Every operation, in the order of their numbers.
+    pub const ALL: [Self; 11] = [
+        Self::CreateRecord,
+        Self::UpdateRecordPermissions,
+        Self::ResolvePointer,
+        Self::ReplaceRecord,
+        Self::DeleteRecord,
+        Self::TakeoverRecord,
+        Self::TransferRecord,
+        Self::Identify,
+        Self::Ping,
+        Self::StatRecord,
+        Self::ListRecords,
+    ];
+
+    /// The operation with this number; `None` where there is none, ABORT included.
+    #[must_use]
+    pub fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            0..=9 => Some(Self::ALL[number as usize]),
+            17 => Some(Self::ListRecords),
+            _ => None,
+        }
+    }
+
+    /// The operation's name in the protocol.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CreateRecord => "CREATE_RECORD",
+            Self::UpdateRecordPermissions => "UPDATE_RECORD_PERMISSIONS",
+            Self::ResolvePointer => "RESOLVE_POINTER",
+            Self::ReplaceRecord => "REPLACE_RECORD",
+            Self::DeleteRecord => "DELETE_RECORD",
+            Self::TakeoverRecord => "TAKEOVER_RECORD",
+            Self::TransferRecord => "TRANSFER_RECORD",
+            Self::Identify => "IDENTIFY",
+            Self::Ping => "PING",
+            Self::StatRecord => "STAT_RECORD",
+            Self::ListRecords => "LIST_RECORDS",
+        }
+    }
+}
+
+impl fmt::Display for Opcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A reply's code (docs/PROTOCOL.md §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Code {
+    /// GENERIC_OP_SUCCESS
+    Ok = 0,
+    /// ACCESS_VIOLATION
+    AccessViolation = 1,
+    /// ADDRESS_FAULT
+    AddressFault = 2,
+    /// RESOLVE_POINTER
+    Resolved = 3,
+    /// MALFORMED_PACKET
+    MalformedPacket = 4,
+    /// INVALID_REQUEST
+    InvalidRequest = 5,
+    /// UNSUPPORTED_OP
+    UnsupportedOp = 6,
+    /// RECORD_TOO_LARGE
+    RecordTooLarge = 7,
+    /// QUOTA_EXCEEDED
+    QuotaExceeded = 8,
+}
+
+impl Code {
+    /// Every code, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::AccessViolation,
+        Self::AddressFault,
+        Self::Resolved,
+        Self::MalformedPacket,
+        Self::InvalidRequest,
+        Self::UnsupportedOp,
+        Self::RecordTooLarge,
+        Self::QuotaExceeded,
+    ];
+
+    /// The code with this number; `None` where there is none, ABORT included.
+    #[must_use]
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL.get(number as usize).copied()
+    }
+
+    /// The code's name in the protocol.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "GENERIC_OP_SUCCESS",
+            Self::AccessViolation => "ACCESS_VIOLATION",
+            Self::AddressFault => "ADDRESS_FAULT",
+            Self::Resolved => "RESOLVE_POINTER",
+            Self::MalformedPacket => "MALFORMED_PACKET",
+            Self::InvalidRequest => "INVALID_REQUEST",
+            Self::UnsupportedOp => "UNSUPPORTED_OP",
+            Self::RecordTooLarge => "RECORD_TOO_LARGE",
+            Self::QuotaExceeded => "QUOTA_EXCEEDED",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_is_read_back() {
+        for number in 0..=255 {
+            let known = Opcode::ALL.iter().copied().find(|opcode| *opcode as u8 == number);
+            assert_eq!(Opcode::from_u8(number), known);
+            let known = Code::ALL.iter().copied().find(|code| *code as u8 == number);
+            assert_eq!(Code::from_u8(number), known);
+        }
+    }
+}

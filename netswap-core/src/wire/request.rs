@@ -1,0 +1,269 @@
+//! The requests (docs/PROTOCOL.md §3): from the wire and onto it.
+
+use crate::error::Invalid;
+use crate::types::{Access, Owner, Pointer};
+use crate::wire::message::{Fields, Message, Operands};
+use crate::wire::opcode::Opcode;
+
+/// The most bytes of operands that a request has before its data.
+pub const MAX_OPERANDS: usize = 24;
+
+/// A well-formed request.
+///
+/// `D` stands for the data of the operations that carry some: their length alone (`u32`) while the request
+/// is still arriving, the data themselves when it is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request<D> {
+    /// CREATE_RECORD (docs/PROTOCOL.md §3.4).
+    CreateRecord {
+        /// What others may do.
+        access: Access,
+        /// The record's first data.
+        data: D,
+    },
+    /// UPDATE_RECORD_PERMISSIONS (docs/PROTOCOL.md §3.5).
+    UpdateRecordPermissions {
+        /// The record.
+        pointer: Pointer,
+        /// What others may do from now on.
+        access: Access,
+    },
+    /// RESOLVE_POINTER (docs/PROTOCOL.md §3.6).
+    ResolvePointer {
+        /// The record.
+        pointer: Pointer,
+    },
+    /// REPLACE_RECORD (docs/PROTOCOL.md §3.7).
+    ReplaceRecord {
+        /// The record.
+        pointer: Pointer,
+        /// Its new data.
+        data: D,
+    },
+    /// DELETE_RECORD (docs/PROTOCOL.md §3.8).
+    DeleteRecord {
+        /// The record.
+        pointer: Pointer,
+    },
+    /// TAKEOVER_RECORD (docs/PROTOCOL.md §3.9).
+    TakeoverRecord {
+        /// The record.
+        pointer: Pointer,
+    },
+    /// TRANSFER_RECORD (docs/PROTOCOL.md §3.10).
+    TransferRecord {
+        /// The record.
+        pointer: Pointer,
+        /// Its new owner.
+        owner: Owner,
+    },
+    /// IDENTIFY (docs/PROTOCOL.md §3.11).
+    Identify,
+    /// PING (docs/PROTOCOL.md §3.12).
+    Ping {
+        /// What comes back.
+        data: D,
+    },
+    /// STAT_RECORD (docs/PROTOCOL.md §3.13).
+    StatRecord {
+        /// The record.
+        pointer: Pointer,
+    },
+    /// LIST_RECORDS (docs/PROTOCOL.md §3.14).
+    ListRecords,
+}
+
+/// What the payload of an operation looks like.
+struct Shape {
+    /// Bytes of operands before the data.
+    operands: usize,
+    /// Whether data may follow them.
+    data: bool,
+    /// The bits that the ACCESS byte may have.
+    access: u8,
+}
+
+impl Opcode {
+    fn shape(self) -> Shape {
+        let (operands, data, access) = match self {
+            Self::CreateRecord => (0, true, Access::all().bits()),
+            Self::UpdateRecordPermissions => (8, false, Access::all().bits()),
+            Self::ResolvePointer | Self::DeleteRecord | Self::TakeoverRecord | Self::StatRecord => (8, false, 0),
+            Self::ReplaceRecord => (8, true, 0),
+            Self::TransferRecord => (16, false, 0),
+            Self::Identify | Self::ListRecords => (0, false, 0),
+            Self::Ping => (0, true, 0),
+        };
+        Shape { operands, data, access }
+    }
+
+    /// Bytes of operands at the start of the payload, before the data.
+    #[must_use]
+    pub fn operand_len(self) -> usize {
+        self.shape().operands
+    }
+}
+
+impl Request<u32> {
+    /// Reads a request's beginning: its ACCESS byte, the length of its whole payload, and its operands.
+    ///
+    /// `operands` holds the payload's first [`Opcode::operand_len`] bytes, or all of a shorter payload.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, judged in the order ACCESS byte, payload length, operand values.
+    pub fn parse(opcode: Opcode, access: u8, len: u32, operands: &[u8]) -> Result<Self, Invalid> {
+        let shape = opcode.shape();
+        if access & !shape.access != 0 {
+            return Err(Invalid::AccessByte);
+        }
+        let data = (len as usize).checked_sub(shape.operands).ok_or(Invalid::PayloadLength)?;
+        if data > 0 && !shape.data {
+            return Err(Invalid::PayloadLength);
+        }
+        let access = Access::from_bits_truncate(access);
+        let mut fields = Fields(operands);
+        // The lengths are right by now: a field that is missing was not handed over by the caller.
+        let mut pointer = || fields.u64().map(Pointer).ok_or(Invalid::PayloadLength);
+        let data = data as u32;
+        Ok(match opcode {
+            Opcode::CreateRecord => Self::CreateRecord { access, data },
+            Opcode::UpdateRecordPermissions => Self::UpdateRecordPermissions { pointer: pointer()?, access },
+            Opcode::ResolvePointer => Self::ResolvePointer { pointer: pointer()? },
+            Opcode::ReplaceRecord => Self::ReplaceRecord { pointer: pointer()?, data },
+            Opcode::DeleteRecord => Self::DeleteRecord { pointer: pointer()? },
+            Opcode::TakeoverRecord => Self::TakeoverRecord { pointer: pointer()? },
+            Opcode::TransferRecord => {
+                let pointer = pointer()?;
+                let owner = fields.u64().ok_or(Invalid::PayloadLength)?;
+                let owner = Owner::new(owner).ok_or(Invalid::OperandValue)?;
+                Self::TransferRecord { pointer, owner }
+            }
+            Opcode::Identify => Self::Identify,
+            Opcode::Ping => Self::Ping { data },
+            Opcode::StatRecord => Self::StatRecord { pointer: pointer()? },
+            Opcode::ListRecords => Self::ListRecords,
+        })
+    }
+}
+
+impl<D> Request<D> {
+    /// Which operation this is.
+    #[must_use]
+    pub fn opcode(&self) -> Opcode {
+        match self {
+            Self::CreateRecord { .. } => Opcode::CreateRecord,
+            Self::UpdateRecordPermissions { .. } => Opcode::UpdateRecordPermissions,
+            Self::ResolvePointer { .. } => Opcode::ResolvePointer,
+            Self::ReplaceRecord { .. } => Opcode::ReplaceRecord,
+            Self::DeleteRecord { .. } => Opcode::DeleteRecord,
+            Self::TakeoverRecord { .. } => Opcode::TakeoverRecord,
+            Self::TransferRecord { .. } => Opcode::TransferRecord,
+            Self::Identify => Opcode::Identify,
+            Self::Ping { .. } => Opcode::Ping,
+            Self::StatRecord { .. } => Opcode::StatRecord,
+            Self::ListRecords => Opcode::ListRecords,
+        }
+    }
+
+    /// The data, of an operation that carries some.
+    #[must_use]
+    pub fn data(&self) -> Option<&D> {
+        match self {
+            Self::CreateRecord { data, .. } | Self::ReplaceRecord { data, .. } | Self::Ping { data } => Some(data),
+            _ => None,
+        }
+    }
+
+    /// The same request with other data in the place of these.
+    pub fn map<E>(self, with: impl FnOnce(D) -> E) -> Request<E> {
+        match self {
+            Self::CreateRecord { access, data } => Request::CreateRecord { access, data: with(data) },
+            Self::UpdateRecordPermissions { pointer, access } => {
+                Request::UpdateRecordPermissions { pointer, access }
+            }
+            Self::ResolvePointer { pointer } => Request::ResolvePointer { pointer },
+            Self::ReplaceRecord { pointer, data } => Request::ReplaceRecord { pointer, data: with(data) },
+            Self::DeleteRecord { pointer } => Request::DeleteRecord { pointer },
+            Self::TakeoverRecord { pointer } => Request::TakeoverRecord { pointer },
+            Self::TransferRecord { pointer, owner } => Request::TransferRecord { pointer, owner },
+            Self::Identify => Request::Identify,
+            Self::Ping { data } => Request::Ping { data: with(data) },
+            Self::StatRecord { pointer } => Request::StatRecord { pointer },
+            Self::ListRecords => Request::ListRecords,
+        }
+    }
+}
+
+impl<B: Default> Request<B> {
+    /// The request as it goes onto the wire.
+    #[must_use]
+    pub fn encode(self) -> Message<B> {
+        let opcode = self.opcode() as u8;
+        let pointed = |pointer: Pointer| Operands::new().with_u64(pointer.0);
+        match self {
+            Self::CreateRecord { access, data } => {
+                Message { opcode, access: access.bits(), operands: Operands::new(), body: data }
+            }
+            Self::UpdateRecordPermissions { pointer, access } => {
+                Message::bare(opcode, access.bits(), pointed(pointer))
+            }
+            Self::ReplaceRecord { pointer, data } => {
+                Message { opcode, access: 0, operands: pointed(pointer), body: data }
+            }
+            Self::TransferRecord { pointer, owner } => {
+                Message::bare(opcode, 0, pointed(pointer).with_u64(owner.get()))
+            }
+            Self::ResolvePointer { pointer }
+            | Self::DeleteRecord { pointer }
+            | Self::TakeoverRecord { pointer }
+            | Self::StatRecord { pointer } => Message::bare(opcode, 0, pointed(pointer)),
+            Self::Ping { data } => Message { opcode, access: 0, operands: Operands::new(), body: data },
+            Self::Identify | Self::ListRecords => Message::bare(opcode, 0, Operands::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_opcode_access_byte_and_length_is_read_or_named() {
+        let operands = [1; MAX_OPERANDS];
+        for opcode in Opcode::ALL {
+            let shape = opcode.shape();
+            for access in 0..=255 {
+                for len in 0..=1400_usize {
+                    let given = &operands[..shape.operands.min(len)];
+                    let expected = if access & !shape.access != 0 {
+                        Some(Invalid::AccessByte)
+                    } else if len < shape.operands || (len > shape.operands && !shape.data) {
+                        Some(Invalid::PayloadLength)
+                    } else {
+                        None
+                    };
+                    let parsed = Request::parse(opcode, access, len as u32, given);
+                    assert_eq!(parsed.err(), expected, "{opcode} access {access} length {len}");
+                    if let Ok(request) = parsed {
+                        assert_eq!(request.opcode(), opcode);
+                        let encoded = request.encode();
+                        assert_eq!((encoded.opcode, encoded.access), (opcode as u8, access));
+                        assert_eq!(encoded.operands.as_slice(), given);
+                        assert_eq!(encoded.body as usize, len - shape.operands);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_transfer_to_owner_zero_is_a_wrong_operand() {
+        let mut operands = [0; 16];
+        let parse = |operands: &[u8]| Request::parse(Opcode::TransferRecord, 0, 16, operands);
+        assert_eq!(parse(&operands), Err(Invalid::OperandValue));
+        operands[15] = 9;
+        let owner = Owner::new(9).unwrap();
+        assert_eq!(parse(&operands), Ok(Request::TransferRecord { pointer: Pointer(0), owner }));
+    }
+}
