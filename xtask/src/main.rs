@@ -1,3 +1,59 @@
-//! The netswap program.
+//! The project's own tasks. `cargo xtask test` is what CI runs (`.ci/run`), and needs nothing but a Rust
+//! toolchain: run it before you push, or one step of it while you work (`cargo xtask test clippy`).
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod command;
+mod runner;
+mod step;
+mod steps;
+mod tally;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{step::Step, workspace::Workspace};
+
+/// The project's own tasks.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    /// The task to do.
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// A task of the project.
+#[derive(Subcommand)]
+enum Task {
+    /// Check the project: all that CI checks, or only the steps named.
+    Test(TestArgs),
+}
+
+/// What `cargo xtask test` takes.
+#[derive(Args)]
+struct TestArgs {
+    /// The steps to run, always in the order of --list [default: all]
+    #[arg(value_enum)]
+    steps: Vec<Step>,
+    /// List the steps and stop
+    #[arg(long)]
+    list: bool,
+    /// Run the steps after a failed one too
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// Exits with 0 when all is well, 1 when a step failed, and (clap's doing) 2 for a wrong command line.
+fn main() -> anyhow::Result<ExitCode> {
+    let Task::Test(args) = Cli::parse().task;
+    if args.list {
+        for step in Step::ALL {
+            println!("{:<8} {}", step.name(), step.about());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let steps = step::select(&args.steps);
+    Ok(runner::run(&Workspace::find()?, &steps, args.keep_going))
+}

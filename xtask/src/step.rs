@@ -1,0 +1,103 @@
+//! The steps of `cargo xtask test`: their names, their order, and which of them to run.
+
+use std::fmt;
+
+use clap::{ValueEnum, builder::PossibleValue};
+
+use crate::{steps, tally::Verdict, workspace::Workspace};
+
+/// One step of `cargo xtask test`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// rustfmt agrees with every file.
+    Format,
+    /// No warning from the compiler or from clippy.
+    Clippy,
+    /// The documentation builds without a warning.
+    Docs,
+    /// The core needs no standard library.
+    NoIo,
+    /// Every test passes.
+    Tests,
+    /// The release program builds and starts.
+    Release,
+}
+
+impl Step {
+    /// Every step, in the order they run: the quick and telling ones first.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Format, Self::Clippy, Self::Docs, Self::NoIo, Self::Tests, Self::Release];
+
+    /// The name to call the step by on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::Clippy => "clippy",
+            Self::Docs => "docs",
+            Self::NoIo => "no-io",
+            Self::Tests => "tests",
+            Self::Release => "release",
+        }
+    }
+
+    /// What holds when the step passes.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Self::Format => "every file is formatted as rustfmt formats it",
+            Self::Clippy => "neither the compiler nor clippy has a warning",
+            Self::Docs => "the documentation builds without a warning",
+            Self::NoIo => "netswap-core does no I/O: it builds where there is no std",
+            Self::Tests => "all unit, integration and documentation tests pass",
+            Self::Release => "the release program builds, and answers --help and --version",
+        }
+    }
+
+    /// Runs the step, showing on the way what it runs.
+    pub(crate) fn run(self, workspace: &Workspace) -> Verdict {
+        match self {
+            Self::Format => steps::format::run(workspace).into(),
+            Self::Clippy => steps::clippy::run(workspace).into(),
+            Self::Docs => steps::docs::run(workspace).into(),
+            Self::NoIo => steps::no_io::run(workspace).into(),
+            Self::Tests => steps::tests::run(workspace),
+            Self::Release => steps::release::run(workspace).into(),
+        }
+    }
+}
+
+impl ValueEnum for Step {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.about()))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The steps to run when `named` are asked for: each once, in their own order, and all of them for none.
+pub(crate) fn select(named: &[Step]) -> Vec<Step> {
+    Step::ALL.into_iter().filter(|step| named.is_empty() || named.contains(step)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_selects_every_step() {
+        assert_eq!(select(&[]), Step::ALL);
+    }
+
+    #[test]
+    fn named_steps_run_once_and_in_order() {
+        let named = [Step::Tests, Step::Format, Step::Tests];
+        assert_eq!(select(&named), [Step::Format, Step::Tests]);
+    }
+}

@@ -1,0 +1,35 @@
+//! The step `tests`.
+
+use anyhow::{Error, anyhow};
+
+use crate::{
+    command,
+    tally::{Tally, Verdict},
+    workspace::Workspace,
+};
+
+/// Runs all tests of the workspace, to the last even when one fails, and counts them.
+pub(crate) fn run(workspace: &Workspace) -> Verdict {
+    let mut tally = Tally::default();
+    let mut command = workspace.cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
+    let status = command::tee(&mut command, |line| {
+        if let Some(result) = Tally::parse(line) {
+            tally += result;
+        }
+    });
+    let problem = match status {
+        Err(problem) => Some(problem),
+        Ok(_) if tally.failed > 0 => Some(anyhow!("{tally}")),
+        Ok(status) if !status.success() => Some(anyhow!("`cargo test` failed ({status})")),
+        Ok(_) => none_ran(tally),
+    };
+    if problem.is_some() && tally.failed == 0 {
+        tally += Tally::FAILED;
+    }
+    Verdict { tally, problem }
+}
+
+/// The problem of a run without tests: it proves nothing, whatever cargo says.
+fn none_ran(tally: Tally) -> Option<Error> {
+    (tally.passed == 0).then(|| anyhow!("no test ran"))
+}

@@ -1,0 +1,48 @@
+//! Where the project is, and the toolchain that builds it.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+/// The project's directories.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// The directory of the workspace's `Cargo.toml`.
+    pub(crate) root: PathBuf,
+    /// The directory that cargo builds in.
+    pub(crate) target: PathBuf,
+}
+
+impl Workspace {
+    /// Finds the project by what cargo said when it built xtask, and cargo's target directory by where it
+    /// put xtask: `<target>/debug/xtask`, wherever that is configured to be.
+    pub(crate) fn find() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no workspace")?;
+        let program = env::current_exe().context("cannot tell where xtask is")?;
+        let target = program.ancestors().nth(2).context("xtask is not in a target directory")?;
+        Ok(Self { root: root.to_owned(), target: target.to_owned() })
+    }
+
+    /// The cargo that runs xtask, with these arguments.
+    pub(crate) fn cargo<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = self.program("CARGO", "cargo");
+        command.args(args);
+        command
+    }
+
+    /// The compiler that cargo uses.
+    pub(crate) fn rustc(&self) -> Command {
+        self.program("RUSTC", "rustc")
+    }
+
+    /// The program `name`, unless the environment variable `variable` names another.
+    fn program(&self, variable: &str, name: &str) -> Command {
+        let mut command = Command::new(env::var_os(variable).unwrap_or_else(|| name.into()));
+        command.current_dir(&self.root);
+        command
+    }
+}
