@@ -10,6 +10,8 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 
+use crate::error::{Quota, Refusal};
+
 /// How many bytes a server may hold, and how many it does.
 #[derive(Debug)]
 pub struct Budget {
@@ -32,6 +34,16 @@ pub enum Overrun {
     Unfinished(u64),
 }
 
+impl From<Overrun> for Refusal {
+    fn from(overrun: Overrun) -> Self {
+        let (quota, limit) = match overrun {
+            Overrun::Total(limit) => (Quota::ServerMemory, limit),
+            Overrun::Unfinished(limit) => (Quota::UnfinishedBytes, limit),
+        };
+        Self::QuotaExceeded { quota, limit }
+    }
+}
+
 impl Budget {
     /// A budget with nothing used of `total` bytes, of which unfinished requests may have `unfinished`.
     #[must_use]
@@ -49,6 +61,15 @@ impl Budget {
     #[must_use]
     pub fn unfinished(&self) -> u64 {
         self.unfinished.used.load(Relaxed) as u64
+    }
+
+    /// Judges whether [`charge`](Self::charge) would succeed as things stand.
+    ///
+    /// # Errors
+    ///
+    /// The total would be passed.
+    pub fn allow(&self, bytes: usize) -> Result<(), Overrun> {
+        self.total.allow(bytes).map_err(Overrun::Total)
     }
 
     /// Charges bytes against the total.
@@ -69,6 +90,11 @@ impl Budget {
 impl Gauge {
     fn new(limit: u64) -> Self {
         Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), used: AtomicUsize::new(0) }
+    }
+
+    fn allow(&self, bytes: usize) -> Result<(), u64> {
+        let fits = self.used.load(Relaxed).checked_add(bytes).is_some_and(|used| used <= self.limit);
+        if bytes == 0 || fits { Ok(()) } else { Err(self.limit as u64) }
     }
 
     fn charge(&self, bytes: usize) -> Result<(), u64> {
@@ -149,19 +175,47 @@ impl Payload {
     /// # Errors
     ///
     /// The budget's total would be passed; the bytes are gone.
-    pub fn settle(mut self) -> Result<Data, Overrun> {
+    pub fn settle(self) -> Result<Data, Overrun> {
+        let mut data = Data::default();
+        self.settle_into(&mut data)?;
+        Ok(data)
+    }
+
+    /// Judges whether [`settle_into`](Self::settle_into) would succeed as things stand.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed.
+    pub fn fits_in_place_of(&self, place: &Data) -> Result<(), Overrun> {
+        let have = self.charged + if place.is_unshared() { place.len() } else { 0 };
+        self.budget.allow(self.data.len().saturating_sub(have))
+    }
+
+    /// Makes these bytes data to be kept in the place of others, which go unless somebody else still holds them.
+    /// Only the growth is charged, so that what shrinks always fits.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed; the others stay as they were and these bytes are gone.
+    pub fn settle_into(mut self, place: &mut Data) -> Result<(), Overrun> {
         let len = self.data.len();
-        if let Some(more) = len.checked_sub(self.charged) {
-            self.budget.charge(more)?;
+        self.charged += place.give_up_charge(&self.budget);
+        if let Some(more) = len.checked_sub(self.charged).filter(|more| *more > 0) {
+            if let Err(overrun) = self.budget.charge(more) {
+                self.charged -= place.take_back_charge(&self.budget);
+                return Err(overrun);
+            }
         } else {
             self.budget.release(self.charged - len);
         }
         self.charged = 0;
-        if len == 0 {
-            return Ok(Data::default());
-        }
         let bytes = core::mem::take(&mut self.data);
-        Ok(Data(Some(Arc::new(Block { bytes, budget: Some(self.budget.clone()) }))))
+        *place = if len == 0 {
+            Data::default()
+        } else {
+            Data(Some(Arc::new(Block { bytes, budget: Some(self.budget.clone()) })))
+        };
+        Ok(())
     }
 }
 
@@ -208,6 +262,24 @@ impl Data {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    fn is_unshared(&self) -> bool {
+        self.0.as_ref().is_none_or(|block| Arc::strong_count(block) == 1)
+    }
+
+    /// The bytes that nobody counts any more when this, their only holder, is about to drop them.
+    fn give_up_charge(&mut self, budget: &Arc<Budget>) -> usize {
+        let Some(block) = self.0.as_mut().and_then(Arc::get_mut) else { return 0 };
+        let ours = block.budget.take_if(|it| Arc::ptr_eq(it, budget)).is_some();
+        if ours { block.bytes.len() } else { 0 }
+    }
+
+    /// Undoes `give_up_charge`.
+    fn take_back_charge(&mut self, budget: &Arc<Budget>) -> usize {
+        let Some(block) = self.0.as_mut().and_then(Arc::get_mut) else { return 0 };
+        block.budget = Some(budget.clone());
+        block.bytes.len()
     }
 }
 
@@ -281,6 +353,31 @@ mod tests {
         payload.charge_unfinished(60).unwrap();
         drop(payload);
         assert_eq!((budget.used(), budget.unfinished()), (0, 0));
+    }
+
+    #[test]
+    fn data_in_the_place_of_others_cost_their_growth() {
+        let budget = Arc::new(Budget::new(100, 100));
+        let payload = |len| {
+            let mut payload = Payload::new(budget.clone());
+            payload.extend(&[1; 200][..len], len);
+            payload
+        };
+        let mut place = payload(80).settle().unwrap();
+        assert_eq!(payload(101).settle_into(&mut place), Err(Overrun::Total(100)));
+        assert_eq!((place.len(), budget.used()), (80, 80));
+        payload(100).settle_into(&mut place).unwrap();
+        assert_eq!((place.len(), budget.used()), (100, 100));
+
+        // While somebody reads the old data, both are held and both count.
+        payload(60).settle_into(&mut place).unwrap();
+        let snapshot = place.clone();
+        assert_eq!(payload(41).fits_in_place_of(&place), Err(Overrun::Total(100)));
+        assert_eq!(payload(41).settle_into(&mut place), Err(Overrun::Total(100)));
+        payload(40).settle_into(&mut place).unwrap();
+        assert_eq!((snapshot.len(), place.len(), budget.used()), (60, 40, 100));
+        drop((snapshot, place));
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

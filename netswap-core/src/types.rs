@@ -103,7 +103,9 @@ pub enum ParseError {
     #[error("an owner is 16 hex digits, not all of them 0")]
     Owner,
     /// Not access bits.
-    #[error("access is `none` or a choice of the letters r (read), w (write) and t (takeover), each at most once")]
+    #[error(
+        "access is `none` or a choice of the letters r (read), w (write) and t (takeover), each at most once"
+    )]
     Access,
 }
 
@@ -198,7 +200,8 @@ mod tests {
         let pointer = Pointer(0x00ab_cdef_0123_4567);
         assert_eq!(pointer.to_string(), "00abcdef01234567");
         assert_eq!("00ABCDEF01234567".parse(), Ok(pointer));
-        for wrong in ["", "0", "00abcdef0123456", "00abcdef012345678", "+0abcdef01234567", "g0abcdef01234567"] {
+        for wrong in ["", "0", "00abcdef0123456", "00abcdef012345678", "+0abcdef01234567", "g0abcdef01234567"]
+        {
             assert_eq!(wrong.parse::<Pointer>(), Err(ParseError::Pointer), "{wrong}");
         }
         assert_eq!("0000000000000000".parse::<Owner>(), Err(ParseError::Owner));

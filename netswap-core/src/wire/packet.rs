@@ -147,7 +147,8 @@ mod tests {
     }
 
     fn packets() -> impl Strategy<Value = Vec<(Header, Vec<u8>)>> {
-        let header = (any::<u32>(), prop_oneof![0..4u32, 1380..1400u32, any::<u32>()], any::<u8>(), any::<u8>());
+        let header =
+            (any::<u32>(), prop_oneof![0..4u32, 1380..1400u32, any::<u32>()], any::<u8>(), any::<u8>());
         let packet = header.prop_map(|(xid, remaining, opcode, access)| {
             let header = Header { xid: Xid(xid), remaining, opcode, access };
             (header, (0..header.payload_len()).map(|i| (i as u8) ^ access).collect())

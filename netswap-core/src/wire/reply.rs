@@ -100,7 +100,7 @@ impl<D: Default + From<Vec<u8>>> Reply<D> {
 }
 
 /// Pointers as a LIST_RECORDS reply carries them.
-pub(crate) fn encode_pointers(pointers: &[Pointer]) -> Vec<u8> {
+fn encode_pointers(pointers: &[Pointer]) -> Vec<u8> {
     pointers.iter().flat_map(|pointer| pointer.0.to_be_bytes()).collect()
 }
 
@@ -310,7 +310,10 @@ mod tests {
         round_trip(Opcode::UpdateRecordPermissions, Reply::Done);
         round_trip(Opcode::ResolvePointer, Reply::Resolved(Bytes::from_static(b"data")));
         round_trip(Opcode::ReplaceRecord, Reply::Written(Version(u64::MAX)));
-        round_trip(Opcode::Identify, Reply::Identity(Identity::new(owner, 1 << 28, Duration::from_secs(300))));
+        round_trip(
+            Opcode::Identify,
+            Reply::Identity(Identity::new(owner, 1 << 28, Duration::from_secs(300))),
+        );
         round_trip(Opcode::Ping, Reply::Echo(Bytes::new()));
         round_trip(Opcode::StatRecord, Reply::Stat(stat(None)));
         round_trip(Opcode::StatRecord, Reply::Stat(stat(Some(300))));

@@ -88,7 +88,9 @@ impl Opcode {
         let (operands, data, access) = match self {
             Self::CreateRecord => (0, true, Access::all().bits()),
             Self::UpdateRecordPermissions => (8, false, Access::all().bits()),
-            Self::ResolvePointer | Self::DeleteRecord | Self::TakeoverRecord | Self::StatRecord => (8, false, 0),
+            Self::ResolvePointer | Self::DeleteRecord | Self::TakeoverRecord | Self::StatRecord => {
+                (8, false, 0)
+            }
             Self::ReplaceRecord => (8, true, 0),
             Self::TransferRecord => (16, false, 0),
             Self::Identify | Self::ListRecords => (0, false, 0),
@@ -101,6 +103,12 @@ impl Opcode {
     #[must_use]
     pub fn operand_len(self) -> usize {
         self.shape().operands
+    }
+
+    /// Whether data may follow the operands.
+    #[must_use]
+    pub fn has_data(self) -> bool {
+        self.shape().data
     }
 }
 
@@ -170,7 +178,9 @@ impl<D> Request<D> {
     #[must_use]
     pub fn data(&self) -> Option<&D> {
         match self {
-            Self::CreateRecord { data, .. } | Self::ReplaceRecord { data, .. } | Self::Ping { data } => Some(data),
+            Self::CreateRecord { data, .. } | Self::ReplaceRecord { data, .. } | Self::Ping { data } => {
+                Some(data)
+            }
             _ => None,
         }
     }

@@ -1,0 +1,198 @@
+//! What a server is told at its start: limits, times, keys (docs/PROTOCOL.md §7).
+
+use core::time::Duration;
+
+use crate::identity::IdentityKey;
+
+/// The longest record that any server can hold: 2^32 - 1 - 64 bytes, so that a request with its operands fits a message.
+pub const MAX_RECORD: u32 = u32::MAX - 64;
+
+/// The bytes that every record counts beyond its data.
+pub const RECORD_OVERHEAD: usize = 128;
+
+const MIB: u64 = 1 << 20;
+
+/// Everything that a server is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What is refused.
+    pub limits: Limits,
+    /// When things end.
+    pub times: Times,
+    /// The key under which addresses become owners.
+    pub identity_key: IdentityKey,
+    /// The seed of all pointers. It must be secret and never used twice, or pointers can be guessed.
+    pub seed: [u8; 32],
+}
+
+/// The limits of a server (docs/PROTOCOL.md §7). Nothing is unlimited by being 0; what may be unlimited is an `Option`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The longest record, in bytes; at most [`MAX_RECORD`].
+    pub record: u32,
+    /// Bytes of all records, of unfinished requests and of data that only replies still hold; every record counts
+    /// 128 bytes more than its data.
+    pub total: u64,
+    /// Bytes of one owner's records, each counted with 128 bytes more than its data.
+    pub owner_bytes: Option<u64>,
+    /// Records of one owner.
+    pub owner_records: Option<u64>,
+    /// Unfinished requests of one connection, and as many refused ones that are being discarded.
+    pub unfinished_requests: u32,
+    /// Bytes of unfinished requests of one connection.
+    pub connection_unfinished: u64,
+    /// Bytes of unfinished requests of all connections together.
+    pub unfinished: u64,
+    /// Connections.
+    pub connections: u32,
+    /// Connections from one address.
+    pub connections_per_address: Option<u32>,
+    /// Replies of one connection that are not completely sent, before the server stops reading from it.
+    pub queued_replies: u32,
+    /// Reply bytes of one connection that are not sent, before the server stops reading from it.
+    pub queued_bytes: u64,
+}
+
+/// The times of a server.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// How long records outlive their owner's last connection.
+    pub grace: Duration,
+    /// How long an unfinished request or a packet may make no progress, and how long a client may take less than
+    /// [`slow_bytes`](Self::slow_bytes) while replies wait, before the connection is closed (docs/PROTOCOL.md §5.4).
+    pub slow: Duration,
+    /// See [`slow`](Self::slow).
+    pub slow_bytes: u64,
+    /// How long a connection is drained after the server's last word (docs/PROTOCOL.md §5.1).
+    pub linger: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(300),
+            slow: Duration::from_secs(30),
+            slow_bytes: 8 * 1024,
+            linger: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A limit that cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The record limit is above the total.
+    #[error("the limit of a record ({record} bytes) is above that of all together ({total} bytes)")]
+    RecordAboveTotal {
+        /// The record limit, in bytes.
+        record: u32,
+        /// The total, in bytes.
+        total: u64,
+    },
+    /// The record limit is above what the protocol can carry.
+    #[error("the limit of a record ({record} bytes) is above the protocol's {MAX_RECORD} bytes")]
+    RecordAboveProtocol {
+        /// The record limit, in bytes.
+        record: u64,
+    },
+    /// A limit is 0, which would refuse everything.
+    #[error("the limit of {0} is 0, which would refuse everything")]
+    Zero(&'static str),
+}
+
+impl Limits {
+    /// The defaults of a server that may hold `total` bytes.
+    #[must_use]
+    pub fn new(total: u64) -> Self {
+        Self::with_record(total, (256 * MIB).min(total) as u32)
+    }
+
+    /// The defaults of a server that may hold `total` bytes, in records of at most `record` bytes.
+    #[must_use]
+    pub fn with_record(total: u64, record: u32) -> Self {
+        Self {
+            record,
+            total,
+            owner_bytes: None,
+            owner_records: None,
+            unfinished_requests: 1024,
+            connection_unfinished: 512 * MIB,
+            unfinished: u64::from(record).max(total / 4),
+            connections: 10_000,
+            connections_per_address: None,
+            queued_replies: 1024,
+            queued_bytes: u64::from(record) + 4 * MIB,
+        }
+    }
+
+    /// Judges the limits.
+    ///
+    /// # Errors
+    ///
+    /// Which limit cannot be kept, and why.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Self { record, total, .. } = *self;
+        if record > MAX_RECORD {
+            return Err(ConfigError::RecordAboveProtocol { record: u64::from(record) });
+        }
+        if u64::from(record) > total {
+            return Err(ConfigError::RecordAboveTotal { record, total });
+        }
+        let counts = [
+            ("unfinished requests", u64::from(self.unfinished_requests)),
+            ("unfinished bytes of a connection", self.connection_unfinished),
+            ("unfinished bytes", self.unfinished),
+            ("connections", u64::from(self.connections)),
+            ("queued replies", u64::from(self.queued_replies)),
+            ("queued reply bytes", self.queued_bytes),
+        ];
+        counts.iter().find(|(_, limit)| *limit == 0).map_or(Ok(()), |(name, _)| Err(ConfigError::Zero(name)))
+    }
+
+    /// The most bytes that the state machines of a server with these limits hold, whatever clients send: the total and
+    /// what every connection may need beside it. Sockets' buffers in the kernel are not in it.
+    #[must_use]
+    pub fn memory_bound(&self) -> u64 {
+        self.total.saturating_add(u64::from(self.connections).saturating_mul(self.connection_bound()))
+    }
+
+    /// The most bytes that one connection holds beside what the total counts: its output window, the places of its
+    /// queued replies and unfinished requests, and what was read of it and not yet handled.
+    #[must_use]
+    pub fn connection_bound(&self) -> u64 {
+        const FIXED: u64 = 4 * crate::wire::WINDOW as u64;
+        const PLACE: u64 = 256;
+        FIXED + PLACE * (u64::from(self.queued_replies) + 2 * u64::from(self.unfinished_requests))
+    }
+}
+
+impl Config {
+    /// The default times under these limits, with a key and a seed that the caller drew from a secret source.
+    #[must_use]
+    pub fn new(limits: Limits, identity_key: IdentityKey, seed: [u8; 32]) -> Self {
+        Self { limits, times: Times::default(), identity_key, seed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_cannot_be_kept_are_named() {
+        let limits = Limits::new(1 << 20);
+        assert_eq!((limits.record, limits.check()), (1 << 20, Ok(())));
+        let above = Limits { record: (1 << 20) + 1, ..limits.clone() };
+        assert_eq!(
+            above.check(),
+            Err(ConfigError::RecordAboveTotal { record: (1 << 20) + 1, total: 1 << 20 })
+        );
+        let above = Limits { record: MAX_RECORD + 1, total: 1 << 40, ..limits.clone() };
+        assert_eq!(
+            above.check(),
+            Err(ConfigError::RecordAboveProtocol { record: u64::from(MAX_RECORD) + 1 })
+        );
+        let zero = Limits { queued_replies: 0, ..limits };
+        assert_eq!(zero.check(), Err(ConfigError::Zero("queued replies")));
+    }
+}

@@ -1,0 +1,99 @@
+//! A request that is arriving, packet by packet.
+
+use alloc::sync::Arc;
+
+use super::MAX_OPERANDS;
+use crate::error::Refusal;
+use crate::memory::{Budget, Overrun, Payload};
+use crate::time::Instant;
+use crate::wire::{Header, Opcode, Request};
+
+/// A message from the client of which the last packet has not arrived whole.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// The header of its latest packet.
+    pub(super) header: Header,
+    pub(super) opcode: Option<Opcode>,
+    pub(super) state: State,
+    /// When its latest packet was complete, in reading time.
+    pub(super) last_packet: Instant,
+    operands: [u8; MAX_OPERANDS],
+    operands_len: usize,
+    operands_missing: usize,
+    payload: Option<Payload>,
+    /// How many bytes of data are declared.
+    declared: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Its first packet is arriving.
+    Begun,
+    /// It was judged by its first packet, and more is to come.
+    Accepted(Request<u32>),
+    /// It was refused, and the rest of it is thrown away.
+    Refused,
+}
+
+impl Incoming {
+    /// A message of which the first header has arrived.
+    pub(super) fn new(header: Header, opcode: Option<Opcode>, budget: &Arc<Budget>) -> Self {
+        let operands = opcode.map_or(0, Opcode::operand_len);
+        let declared = (header.remaining as usize).saturating_sub(operands);
+        Self {
+            header,
+            opcode,
+            state: State::Begun,
+            last_packet: Instant::ZERO,
+            operands: [0; MAX_OPERANDS],
+            operands_len: 0,
+            operands_missing: operands,
+            payload: opcode.filter(|opcode| opcode.has_data()).map(|_| Payload::new(budget.clone())),
+            declared,
+        }
+    }
+
+    /// Takes the next bytes: operands first, then data. What no operation wants is thrown away.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        let (operands, data) = bytes.split_at(self.operands_missing.min(bytes.len()));
+        if !operands.is_empty() {
+            self.operands[self.operands_len..self.operands_len + operands.len()].copy_from_slice(operands);
+            self.operands_len += operands.len();
+            self.operands_missing -= operands.len();
+        }
+        if let Some(payload) = &mut self.payload {
+            payload.extend(data, self.declared);
+        }
+    }
+
+    /// Reads the request's beginning, with its first packet complete.
+    pub(super) fn parse(&self) -> Result<Request<u32>, Refusal> {
+        let opcode = self.opcode.ok_or(Refusal::UnsupportedOp)?;
+        let Header { access, remaining, .. } = self.header;
+        Request::parse(opcode, access, remaining, &self.operands[..self.operands_len])
+            .map_err(Refusal::InvalidRequest)
+    }
+
+    /// Counts bytes as unfinished.
+    pub(super) fn charge(&mut self, bytes: usize) -> Result<(), Overrun> {
+        self.payload.as_mut().map_or(Ok(()), |payload| payload.charge_unfinished(bytes))
+    }
+
+    /// Bytes that count as unfinished.
+    pub(super) fn unfinished(&self) -> usize {
+        self.payload.as_ref().map_or(0, Payload::unfinished)
+    }
+
+    /// The request is refused: drops what has arrived of it. How many bytes counted as unfinished.
+    pub(super) fn discard(&mut self) -> usize {
+        let unfinished = self.unfinished();
+        self.state = State::Refused;
+        self.payload = None;
+        unfinished
+    }
+
+    /// The whole request.
+    pub(super) fn complete(self, request: Request<u32>, budget: &Arc<Budget>) -> Request<Payload> {
+        request.map(|_| self.payload.unwrap_or_else(|| Payload::new(budget.clone())))
+    }
+}

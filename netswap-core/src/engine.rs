@@ -1,0 +1,70 @@
+//! What a connection asks of whatever holds the records: the seam between the two.
+
+use core::fmt;
+
+use crate::error::{Refusal, Violation};
+use crate::memory::{Data, Payload};
+use crate::time::Instant;
+use crate::types::{Owner, Xid};
+use crate::wire::{Opcode, Reply, Request};
+
+/// A connection's number; never used twice in a server's life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnectionId({})", self.0)
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The connection.
+    pub id: ConnectionId,
+    /// Whom its address makes it.
+    pub owner: Owner,
+}
+
+/// The holder of the records, as a connection sees it.
+///
+/// [`Store`](crate::store::Store) is one. An adapter with several threads puts a lock around a store and makes that
+/// an engine that locks for the length of one call. A remote store would answer `None` to `execute` and have the
+/// adapter call [`Connection::answer`](crate::connection::Connection::answer) later.
+pub trait Engine {
+    /// Judges a request by its beginning, before its data have arrived (docs/PROTOCOL.md §3.2).
+    ///
+    /// # Errors
+    ///
+    /// Why it would be refused as things stand.
+    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal>;
+
+    /// Carries out a complete request; `None` when the answer comes later.
+    fn execute(
+        &mut self,
+        peer: Peer,
+        xid: Xid,
+        request: Request<Payload>,
+        now: Instant,
+    ) -> Option<Reply<Data>>;
+
+    /// The connection has come to its end and no longer keeps its owner's records alive.
+    fn depart(&mut self, peer: Peer, now: Instant);
+
+    /// Something happened that the connection dealt with alone, for the counters.
+    fn note(&mut self, incident: Incident);
+}
+
+/// What a connection deals with alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incident {
+    /// It refused a request at its beginning or on its way.
+    Refused(Option<Opcode>, Refusal),
+    /// Its peer broke the protocol.
+    Violated(Violation),
+    /// A request made no progress for too long.
+    SlowRequest,
+    /// Its peer took its replies too slowly.
+    SlowReader,
+}

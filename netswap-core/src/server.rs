@@ -1,0 +1,130 @@
+//! Store and connections under one roof, for one-threaded use, tests and simulation.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::config::{Config, ConfigError};
+use crate::connection::{Connection, Phase};
+use crate::engine::{ConnectionId, Peer};
+use crate::memory::Budget;
+use crate::store::{Admission, Store};
+use crate::time::{Instant, earlier};
+use crate::wire::Output;
+
+/// A whole server without its sockets.
+///
+/// Bytes that clients send go in, bytes for them come out; the caller passes the time. The same calls with the same
+/// seed give the same bytes. Calls for a connection that is gone do nothing.
+#[derive(Debug)]
+pub struct Server {
+    store: Store,
+    config: Arc<Config>,
+    budget: Arc<Budget>,
+    connections: HashMap<ConnectionId, Connection, FixedState>,
+}
+
+impl Server {
+    /// A server with no records and no connections.
+    ///
+    /// # Errors
+    ///
+    /// The limits cannot be kept.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let store = Store::new(config)?;
+        let (config, budget) = (store.config().clone(), store.budget().clone());
+        Ok(Self { store, config, budget, connections: HashMap::default() })
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A client connects from an address; `None` where so many are being turned away that it is closed at once.
+    pub fn connect(&mut self, address: IpAddr, now: Instant) -> Option<Peer> {
+        let (config, budget) = (self.config.clone(), self.budget.clone());
+        let connection = match self.store.connect(address, now) {
+            Admission::Served(peer) => Connection::new(peer, config, budget),
+            Admission::TurnedAway(peer, refusal) => {
+                Connection::turned_away(peer, refusal, config, budget, now)
+            }
+            Admission::Dropped => return None,
+        };
+        let peer = connection.peer();
+        self.connections.insert(peer.id, connection);
+        Some(peer)
+    }
+
+    /// A connection, while its socket is open.
+    #[must_use]
+    pub fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.connections.get(&id)
+    }
+
+    /// What is to be written to a connection.
+    #[must_use]
+    pub fn output(&self, id: ConnectionId) -> Option<&Output> {
+        self.connections.get(&id).map(Connection::output)
+    }
+
+    /// Bytes came from a connection.
+    pub fn handle_input(&mut self, id: ConnectionId, input: &[u8], now: Instant) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.handle_input(input, now, &mut self.store);
+        }
+    }
+
+    /// So many bytes of a connection's output were written.
+    pub fn sent(&mut self, id: ConnectionId, count: usize, now: Instant) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.sent(count, now, &mut self.store);
+        }
+    }
+
+    /// A connection's client has ended its side of the stream.
+    pub fn handle_eof(&mut self, id: ConnectionId, now: Instant) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.handle_eof(now, &mut self.store);
+        }
+    }
+
+    /// A connection's socket is closed, by either side or by a reset.
+    pub fn disconnect(&mut self, id: ConnectionId, now: Instant) {
+        self.connections.remove(&id);
+        self.store.disconnect(id, now);
+    }
+
+    /// The server stops: every connection ends in order (docs/PROTOCOL.md §5.3).
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        self.connections.values_mut().for_each(|connection| connection.handle_shutdown(now));
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let timeouts = self.connections.values().filter_map(Connection::poll_timeout);
+        earlier(self.store.poll_timeout(), timeouts.min())
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.store.handle_timeout(now);
+        for connection in self.connections.values_mut() {
+            connection.handle_timeout(now, &mut self.store);
+        }
+    }
+
+    /// The connections whose sockets are to be closed now; [`disconnect`](Self::disconnect) must follow.
+    #[must_use]
+    pub fn closed(&self) -> Vec<ConnectionId> {
+        let closed = self.connections.iter().filter(|(_, connection)| connection.phase() == Phase::Closed);
+        let mut closed: Vec<_> = closed.map(|(id, _)| *id).collect();
+        closed.sort_unstable();
+        closed
+    }
+}

@@ -1,0 +1,179 @@
+//! What each operation does (docs/PROTOCOL.md §3).
+
+use super::{Record, Store, cost};
+use crate::config::RECORD_OVERHEAD;
+use crate::engine::{Engine, Incident, Peer};
+use crate::error::Refusal;
+use crate::memory::{Data, Payload};
+use crate::time::Instant;
+use crate::types::{Access, Owner, Pointer, Version, Xid};
+use crate::wire::{Identity, Reply, Request, Stat};
+
+type Answer = Result<Reply<Data>, Refusal>;
+
+impl Engine for Store {
+    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
+        self.expire(now);
+        self.check(peer.owner, request, |len| *len as usize)
+    }
+
+    fn execute(
+        &mut self,
+        peer: Peer,
+        _xid: Xid,
+        request: Request<Payload>,
+        now: Instant,
+    ) -> Option<Reply<Data>> {
+        self.expire(now);
+        let opcode = request.opcode();
+        let answer = match self.check(peer.owner, &request, Payload::len) {
+            Ok(()) => self.carry_out(peer.owner, request, now),
+            Err(refusal) => Err(refusal),
+        };
+        Some(match answer {
+            Ok(reply) => {
+                self.counters.requested(opcode);
+                reply
+            }
+            Err(refusal) => {
+                self.counters.refused(Some(opcode), &refusal);
+                Reply::Refused(refusal)
+            }
+        })
+    }
+
+    fn depart(&mut self, peer: Peer, now: Instant) {
+        Store::depart(self, peer.id, now);
+    }
+
+    fn note(&mut self, incident: Incident) {
+        self.counters.note(incident);
+    }
+}
+
+impl Store {
+    /// What can be judged at a request's beginning and is judged again at its end: the record, the right, the size.
+    fn check<D>(
+        &self,
+        caller: Owner,
+        request: &Request<D>,
+        len: impl Fn(&D) -> usize,
+    ) -> Result<(), Refusal> {
+        let (pointer, right) = match *request {
+            Request::ResolvePointer { pointer } | Request::StatRecord { pointer } => (pointer, Access::READ),
+            Request::ReplaceRecord { pointer, .. } => (pointer, Access::WRITE),
+            Request::TakeoverRecord { pointer } => (pointer, Access::TAKEOVER),
+            Request::UpdateRecordPermissions { pointer, .. }
+            | Request::DeleteRecord { pointer }
+            | Request::TransferRecord { pointer, .. } => (pointer, Access::empty()),
+            Request::CreateRecord { .. }
+            | Request::Ping { .. }
+            | Request::Identify
+            | Request::ListRecords => {
+                return self.check_size(request, len);
+            }
+        };
+        self.record(pointer)?.allow(caller, right)?;
+        self.check_size(request, len)
+    }
+
+    fn check_size<D>(&self, request: &Request<D>, len: impl Fn(&D) -> usize) -> Result<(), Refusal> {
+        let limit = self.config.limits.record;
+        let too_large = request.data().is_some_and(|data| len(data) > limit as usize);
+        if too_large { Err(Refusal::RecordTooLarge { limit }) } else { Ok(()) }
+    }
+
+    fn carry_out(&mut self, caller: Owner, request: Request<Payload>, now: Instant) -> Answer {
+        match request {
+            Request::CreateRecord { access, data } => self.create(caller, access, data, now),
+            Request::UpdateRecordPermissions { pointer, access } => {
+                self.record_mut(pointer)?.access = access;
+                Ok(Reply::Done)
+            }
+            Request::ResolvePointer { pointer } => Ok(Reply::Resolved(self.record(pointer)?.data.clone())),
+            Request::ReplaceRecord { pointer, data } => self.replace(pointer, data),
+            Request::DeleteRecord { pointer } => {
+                self.remove(pointer);
+                self.counters.records_deleted += 1;
+                Ok(Reply::Done)
+            }
+            Request::TakeoverRecord { pointer } => self.give(pointer, caller, now),
+            Request::TransferRecord { pointer, owner } => self.give(pointer, owner, now),
+            Request::Identify => {
+                let grace = self.config.times.grace;
+                Ok(Reply::Identity(Identity::new(caller, self.config.limits.record, grace)))
+            }
+            Request::Ping { data } => Ok(Reply::Echo(data.settle()?)),
+            Request::StatRecord { pointer } => self.stat(pointer, now),
+            Request::ListRecords => Ok(Reply::Pointers(self.owners.records(caller))),
+        }
+    }
+
+    fn create(&mut self, caller: Owner, access: Access, data: Payload, now: Instant) -> Answer {
+        let cost = cost(data.len());
+        self.budget.charge(RECORD_OVERHEAD)?;
+        let data = data
+            .settle()
+            .map_err(Refusal::from)
+            .and_then(|data| self.owners.allow(caller, cost, 1, &self.config.limits).map(|()| data))
+            .inspect_err(|_| self.budget.release(RECORD_OVERHEAD))?;
+        let pointer = self.pointers.draw();
+        let mut record = Record { owner: caller, access, version: Version::FIRST, data, deadline: None };
+        self.owners.add(pointer, &mut record, now + self.config.times.grace, &mut self.lifetimes);
+        self.records.insert(pointer, record);
+        self.counters.records_created += 1;
+        Ok(Reply::Created(pointer))
+    }
+
+    fn replace(&mut self, pointer: Pointer, data: Payload) -> Answer {
+        let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
+        let (before, after) = (record.cost(), cost(data.len()));
+        data.fits_in_place_of(&record.data)?;
+        self.owners.allow(record.owner, after.saturating_sub(before), 0, &self.config.limits)?;
+        data.settle_into(&mut record.data)?;
+        record.version = record.version.next();
+        self.owners.resize(record.owner, before, after);
+        Ok(Reply::Written(record.version))
+    }
+
+    /// Makes somebody the owner of a record (docs/PROTOCOL.md §6.5).
+    fn give(&mut self, pointer: Pointer, to: Owner, now: Instant) -> Answer {
+        let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
+        if record.owner == to {
+            return Ok(Reply::Done);
+        }
+        self.owners.allow(to, record.cost(), 1, &self.config.limits)?;
+        self.owners.remove(pointer, record, &mut self.lifetimes);
+        record.owner = to;
+        record.deadline = None;
+        record.access.remove(Access::TAKEOVER);
+        self.owners.add(pointer, record, now + self.config.times.grace, &mut self.lifetimes);
+        Ok(Reply::Done)
+    }
+
+    fn stat(&self, pointer: Pointer, now: Instant) -> Answer {
+        let record = self.record(pointer)?;
+        let deadline = record.deadline.or_else(|| self.owners.deadline(record.owner));
+        let expires = deadline.map(|deadline| {
+            let left = deadline.saturating_since(now);
+            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            u32::try_from(seconds).unwrap_or(u32::MAX)
+        });
+        Ok(Reply::Stat(Stat {
+            len: record.data.len() as u32,
+            version: record.version,
+            owner: record.owner,
+            access: record.access,
+            reserved: false,
+            expires,
+        }))
+    }
+
+    fn record(&self, pointer: Pointer) -> Result<&Record, Refusal> {
+        self.records.get(&pointer).ok_or(Refusal::AddressFault)
+    }
+
+    fn record_mut(&mut self, pointer: Pointer) -> Result<&mut Record, Refusal> {
+        self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)
+    }
+}

@@ -1,0 +1,240 @@
+//! The records: who owns them, what others may do with them, what they cost, when they end.
+//!
+//! The store knows neither bytes on a wire nor sockets: it takes requests and gives replies.
+
+mod counters;
+mod execute;
+mod lifetimes;
+mod owners;
+mod pointers;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+pub use counters::{Counters, Statistics};
+use lifetimes::{Lifetimes, Mortal};
+use owners::Owners;
+use pointers::Pointers;
+
+use crate::config::{Config, ConfigError, RECORD_OVERHEAD};
+use crate::engine::{ConnectionId, Peer};
+use crate::error::{Quota, Refusal};
+use crate::memory::{Budget, Data};
+use crate::time::Instant;
+use crate::types::{Access, Owner, Pointer, Version};
+
+/// Refused connections that may be told so at one time; more are dropped without a word.
+const MOST_TURNED_AWAY: u32 = 256;
+
+/// All records of a server and all that is known of their owners.
+///
+/// Every call takes the time, and everything that ended by then has ended before the call is carried out. With the same
+/// seed the same calls give the same answers.
+#[derive(Debug)]
+pub struct Store {
+    config: Arc<Config>,
+    budget: Arc<Budget>,
+    records: HashMap<Pointer, Record, FixedState>,
+    owners: Owners,
+    connections: HashMap<ConnectionId, Attendance, FixedState>,
+    last_connection: u64,
+    turned_away: u32,
+    lifetimes: Lifetimes,
+    pointers: Pointers,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+struct Record {
+    owner: Owner,
+    access: Access,
+    version: Version,
+    data: Data,
+    /// When it ends, where that is not when its owner's other records end.
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Attendance {
+    owner: Owner,
+    /// Whether the connection keeps its owner's records alive.
+    present: bool,
+    turned_away: bool,
+}
+
+/// What becomes of a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is served.
+    Served(Peer),
+    /// It is over a limit, is told so and closed (docs/PROTOCOL.md §4.2).
+    TurnedAway(Peer, Refusal),
+    /// It is over a limit, and so many are being told so that it is closed at once. There is nothing to disconnect.
+    Dropped,
+}
+
+impl Store {
+    /// An empty store.
+    ///
+    /// # Errors
+    ///
+    /// The limits cannot be kept.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.limits.check()?;
+        let pointers = Pointers::new(config.seed);
+        let hasher = FixedState::with_seed(pointers.hash_seed());
+        Ok(Self {
+            budget: Arc::new(Budget::new(config.limits.total, config.limits.unfinished)),
+            records: HashMap::with_hasher(hasher.clone()),
+            owners: Owners::new(hasher.clone()),
+            connections: HashMap::with_hasher(hasher),
+            last_connection: 0,
+            turned_away: 0,
+            lifetimes: Lifetimes::default(),
+            pointers,
+            counters: Counters::default(),
+            config: Arc::new(config),
+        })
+    }
+
+    /// What the store was told.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The bytes that the store and the requests on their way to it may hold.
+    #[must_use]
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// What happened so far, and how things stand.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            counters: self.counters.clone(),
+            records: self.records.len() as u64,
+            owners: self.owners.len() as u64,
+            connections: self.connections.len() as u64,
+            bytes: self.budget.used(),
+            unfinished_bytes: self.budget.unfinished(),
+        }
+    }
+
+    /// A client connects from an address (docs/PROTOCOL.md §6.3).
+    ///
+    /// Unless it is dropped, [`disconnect`](Self::disconnect) must follow when its socket is closed.
+    pub fn connect(&mut self, address: IpAddr, now: Instant) -> Admission {
+        self.expire(now);
+        let owner = self.config.identity_key.owner(address);
+        let refusal = self.refuse_connection(owner);
+        if refusal.is_some() {
+            self.counters.connections_refused += 1;
+            if self.turned_away >= MOST_TURNED_AWAY {
+                return Admission::Dropped;
+            }
+            self.turned_away += 1;
+        } else {
+            self.counters.connections += 1;
+            self.owners.arrive(owner, &mut self.lifetimes, &mut self.records);
+        }
+        self.last_connection += 1;
+        let peer = Peer { id: ConnectionId(self.last_connection), owner };
+        let attendance = Attendance { owner, present: refusal.is_none(), turned_away: refusal.is_some() };
+        self.connections.insert(peer.id, attendance);
+        match refusal {
+            None => Admission::Served(peer),
+            Some(refusal) => {
+                self.counters.refused(None, &refusal);
+                Admission::TurnedAway(peer, refusal)
+            }
+        }
+    }
+
+    /// A connection no longer keeps its owner's records alive, though its socket may still be open.
+    pub fn depart(&mut self, id: ConnectionId, now: Instant) {
+        self.expire(now);
+        if let Some(attendance) = self.connections.get_mut(&id)
+            && core::mem::take(&mut attendance.present)
+        {
+            let deadline = now + self.config.times.grace;
+            self.owners.leave(attendance.owner, deadline, &mut self.lifetimes);
+        }
+    }
+
+    /// A connection's socket is closed.
+    pub fn disconnect(&mut self, id: ConnectionId, now: Instant) {
+        self.depart(id, now);
+        if let Some(attendance) = self.connections.remove(&id) {
+            if attendance.turned_away {
+                self.turned_away -= 1;
+            } else {
+                self.owners.close(attendance.owner);
+            }
+        }
+    }
+
+    /// When something ends next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.lifetimes.next()
+    }
+
+    /// Ends what has to end by now.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.expire(now);
+    }
+
+    fn refuse_connection(&self, owner: Owner) -> Option<Refusal> {
+        let limits = &self.config.limits;
+        let over = |quota, limit: u32| Refusal::QuotaExceeded { quota, limit: u64::from(limit) };
+        let served = self.connections.len() as u64 - u64::from(self.turned_away);
+        if served >= u64::from(limits.connections) {
+            return Some(over(Quota::Connections, limits.connections));
+        }
+        let limit = limits.connections_per_address?;
+        (self.owners.connections(owner) >= limit).then(|| over(Quota::ConnectionsOfAddress, limit))
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some(mortal) = self.lifetimes.pop_due(now) {
+            let ended: Vec<Pointer> = match mortal {
+                Mortal::Record(pointer) => [pointer].into(),
+                Mortal::Owner(owner) => self.owners.take_estate(owner),
+            };
+            self.counters.records_expired += ended.len() as u64;
+            ended.into_iter().for_each(|pointer| self.remove(pointer));
+        }
+    }
+
+    /// Removes a record and all that is known of it.
+    fn remove(&mut self, pointer: Pointer) {
+        if let Some(record) = self.records.remove(&pointer) {
+            self.owners.remove(pointer, &record, &mut self.lifetimes);
+            self.budget.release(RECORD_OVERHEAD);
+        }
+    }
+}
+
+impl Record {
+    /// What the record counts against the quotas of its owner.
+    fn cost(&self) -> u64 {
+        cost(self.data.len())
+    }
+
+    /// Judges what somebody may do: the owner everything, others what the access bits say.
+    fn allow(&self, caller: Owner, right: Access) -> Result<(), Refusal> {
+        let allowed = self.owner == caller || (!right.is_empty() && self.access.contains(right));
+        if allowed { Ok(()) } else { Err(Refusal::AccessViolation) }
+    }
+}
+
+/// What a record with data of this length counts against quotas.
+fn cost(len: usize) -> u64 {
+    (len + RECORD_OVERHEAD) as u64
+}
