@@ -1,0 +1,162 @@
+//! What all connections of a server share: the store behind its lock, the clock, the counters of bytes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use netswap_core::config::{Config, ConfigError};
+use netswap_core::engine::{Engine, Incident, Peer};
+use netswap_core::error::Refusal;
+use netswap_core::memory::{Budget, Data, Payload};
+use netswap_core::store::Store;
+use netswap_core::time::Instant;
+use netswap_core::types::Xid;
+use netswap_core::wire::{Reply, Request};
+use tokio::task::JoinError;
+use tracing::error;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    store: Mutex<Store>,
+    config: Arc<Config>,
+    budget: Arc<Budget>,
+    start: std::time::Instant,
+    stopping: AtomicBool,
+    received: AtomicU64,
+    sent: AtomicU64,
+    panics: AtomicU64,
+}
+
+/// What went over a server's sockets, and what went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Connections that ended because handling them panicked: faults of the server.
+    pub panics: u64,
+}
+
+impl Shared {
+    pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
+        let store = Store::new(config)?;
+        Ok(Self {
+            config: store.config().clone(),
+            budget: store.budget().clone(),
+            store: Mutex::new(store),
+            start: std::time::Instant::now(),
+            stopping: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        Instant::after_start(self.start.elapsed())
+    }
+
+    /// Whether the server was told to stop. Connections look here often, so it is no more than one load.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// The moment of the core as one of the operating system.
+    pub(super) fn system_time(&self, moment: Instant) -> std::time::Instant {
+        self.start + moment.since_start()
+    }
+
+    /// The store, for one call. A panic in one connection's call does not take it from the others.
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        Traffic {
+            received: self.received.load(Relaxed),
+            sent: self.sent.load(Relaxed),
+            panics: self.panics.load(Relaxed),
+        }
+    }
+
+    pub(super) fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Removes what has ended.
+    pub(super) fn sweep(&self) {
+        let now = self.now();
+        self.store().handle_timeout(now);
+    }
+
+    pub(super) fn connection_ended(&self, ended: Result<(), JoinError>) {
+        if let Err(fault) = ended
+            && fault.is_panic()
+        {
+            self.panics.fetch_add(1, Relaxed);
+            error!(%fault, "handling a connection panicked; that connection is closed");
+        }
+    }
+}
+
+/// The store as the engine of a connection: the lock is held for one call, and never across a wait.
+impl Engine for &Shared {
+    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
+        self.store().judge(peer, request, now)
+    }
+
+    fn execute(
+        &mut self,
+        peer: Peer,
+        xid: Xid,
+        request: Request<Payload>,
+        now: Instant,
+    ) -> Option<Reply<Data>> {
+        self.store().execute(peer, xid, request, now)
+    }
+
+    fn depart(&mut self, peer: Peer, now: Instant) {
+        Engine::depart(&mut *self.store(), peer, now);
+    }
+
+    fn note(&mut self, incident: Incident) {
+        self.store().note(incident);
+    }
+}
+
+/// A connection's place in the store, given back however the connection ends.
+#[derive(Debug)]
+pub(super) struct Attendance {
+    pub(super) shared: Arc<Shared>,
+    peer: Peer,
+}
+
+impl Attendance {
+    pub(super) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
+        Self { shared, peer }
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        self.shared.store().disconnect(self.peer.id, now);
+    }
+}
