@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
+use crate::connection::READ_AT_MOST;
 use crate::identity::IdentityKey;
+use crate::wire::WINDOW;
 
 /// The longest record that any server can hold: 2^32 - 1 - 64 bytes, so that a request with its operands fits a message.
 pub const MAX_RECORD: u32 = u32::MAX - 64;
@@ -156,13 +158,15 @@ impl Limits {
         self.total.saturating_add(u64::from(self.connections).saturating_mul(self.connection_bound()))
     }
 
-    /// The most bytes that one connection holds beside what the total counts: its output window, the places of its
-    /// queued replies and unfinished requests, and what was read of it and not yet handled.
+    /// The most bytes that one connection holds beside what the total counts: its output window, what was read of it
+    /// and not yet handled, and the places of its queued replies and unfinished requests.
     #[must_use]
     pub fn connection_bound(&self) -> u64 {
-        const FIXED: u64 = 4 * crate::wire::WINDOW as u64;
-        const PLACE: u64 = 256;
-        FIXED + PLACE * (u64::from(self.queued_replies) + 2 * u64::from(self.unfinished_requests))
+        // Buffers that grow by doubling have up to twice the room that they need.
+        const BUFFERS: u64 = 2 * (WINDOW + READ_AT_MOST) as u64;
+        const PLACE: u64 = 512;
+        let places = u64::from(self.queued_replies) + 2 * u64::from(self.unfinished_requests);
+        BUFFERS + PLACE * places
     }
 }
 

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
-use netswap_core::connection::{Connection, Phase};
+use netswap_core::connection::{Connection, Phase, READ_AT_MOST};
 use netswap_core::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
@@ -16,9 +16,6 @@ use tracing::debug;
 
 use super::shared::Attendance;
 
-/// Bytes read at a time, into a buffer that all connections of a thread share.
-const READ_AT_MOST: usize = 128 * 1024;
-
 /// Slices written at a time: more than the output's window has.
 const SLICES_AT_MOST: usize = 128;
 
@@ -26,6 +23,7 @@ const SLICES_AT_MOST: usize = 128;
 const LAST_READS: u32 = 16;
 
 thread_local! {
+    /// What is read goes through here: one buffer for all connections of a thread, so that idle ones need none.
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_AT_MOST]);
 }
 

@@ -161,7 +161,10 @@ fn accept(
     let (config, budget) = (shared.config().clone(), shared.budget().clone());
     let admission = shared.store().connect(address.ip(), now);
     let connection = match admission {
-        Admission::Served(peer) => Connection::new(peer, config, budget),
+        Admission::Served(peer) => {
+            debug!(%address, owner = %peer.owner, "connected");
+            Connection::new(peer, config, budget)
+        }
         Admission::TurnedAway(peer, refusal) => {
             debug!(%address, %refusal, "connection turned away");
             Connection::turned_away(peer, refusal, config, budget, now)

@@ -1,0 +1,13 @@
+//! The smallest server: `cargo run -p netswap-tokio --example serve [ADDRESS]`.
+#![forbid(unsafe_code)]
+
+use netswap_tokio::{Server, ServerError};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), ServerError> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7420".into());
+    let server = Server::builder().listen(address).bind().await?;
+    println!("listening on {}", server.local_address());
+    server.run().await;
+    Ok(())
+}
