@@ -2,9 +2,8 @@
 
 use core::time::Duration;
 
-use crate::connection::READ_AT_MOST;
 use crate::identity::IdentityKey;
-use crate::wire::WINDOW;
+use crate::wire::{READ_AT_MOST, WINDOW};
 
 /// The longest record that any server can hold: 2^32 - 1 - 64 bytes, so that a request with its operands fits a message.
 pub const MAX_RECORD: u32 = u32::MAX - 64;

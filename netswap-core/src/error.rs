@@ -1,7 +1,6 @@
 //! Errors by fault: a refused request, a broken protocol, a broken stream.
 
 use crate::types::Xid;
-use crate::wire::Code;
 
 /// Why the server did not do what a request asks: the request changed nothing, the connection lives
 /// (docs/PROTOCOL.md §4.1).
@@ -102,25 +101,6 @@ impl Quota {
 }
 
 impl Refusal {
-    /// The code under which this travels.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::AccessViolation => Code::AccessViolation,
-            Self::AddressFault => Code::AddressFault,
-            Self::InvalidRequest(_) => Code::InvalidRequest,
-            Self::UnsupportedOp => Code::UnsupportedOp,
-            Self::RecordTooLarge { .. } => Code::RecordTooLarge,
-            Self::QuotaExceeded { .. } => Code::QuotaExceeded,
-        }
-    }
-
-    /// The name of the reply in the protocol.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.code().name()
-    }
-
     /// Whether the same request may succeed later without anybody changing the request.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -1,5 +1,7 @@
 //! The server over real sockets: what the state machine cannot show.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod support;
 
 use std::time::{Duration, Instant};

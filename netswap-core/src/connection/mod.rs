@@ -23,10 +23,6 @@ use crate::wire::{
     ABORT, Fragment, Header, MAX_OPERANDS, Message, Opcode, Operands, Output, PacketReader, Reply, Request,
 };
 
-/// The most bytes that an adapter hands to [`Connection::handle_input`] at a time. What cannot be handled at once, because
-/// too many replies wait, is kept.
-pub const READ_AT_MOST: usize = 128 * 1024;
-
 /// The state of one connection, from its first byte to its close.
 ///
 /// Whoever owns the socket drives it, in any order of calls:

@@ -13,6 +13,6 @@ mod request;
 pub use message::{Message, Operands};
 pub use opcode::{ABORT, Code, Opcode};
 pub use output::{Output, WINDOW};
-pub use packet::{Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader};
+pub use packet::{Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader, READ_AT_MOST};
 pub use reply::{BadReply, Identity, Lengths, PROTOCOL_VERSION, Reply, Stat};
 pub use request::{MAX_OPERANDS, Request};

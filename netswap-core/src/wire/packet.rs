@@ -8,6 +8,10 @@ pub const HEADER_LEN: usize = 10;
 /// The most bytes of payload in one packet; every packet of a message but its last has exactly as many.
 pub const MAX_PAYLOAD: usize = 1390;
 
+/// The most bytes that an adapter reads from a socket and hands over at a time. A connection keeps what it cannot handle
+/// at once, because too many replies wait.
+pub const READ_AT_MOST: usize = 128 * 1024;
+
 /// A packet's header. Any ten bytes are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {

@@ -104,6 +104,27 @@ fn encode_pointers(pointers: &[Pointer]) -> Vec<u8> {
     pointers.iter().flat_map(|pointer| pointer.0.to_be_bytes()).collect()
 }
 
+impl Refusal {
+    /// The code under which this travels.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::AccessViolation => Code::AccessViolation,
+            Self::AddressFault => Code::AddressFault,
+            Self::InvalidRequest(_) => Code::InvalidRequest,
+            Self::UnsupportedOp => Code::UnsupportedOp,
+            Self::RecordTooLarge { .. } => Code::RecordTooLarge,
+            Self::QuotaExceeded { .. } => Code::QuotaExceeded,
+        }
+    }
+
+    /// The name of the reply in the protocol.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.code().name()
+    }
+}
+
 fn encode_refusal<D: Default>(refusal: Refusal) -> Message<D> {
     let (access, operands) = match refusal {
         Refusal::AccessViolation | Refusal::AddressFault | Refusal::UnsupportedOp => (0, Operands::new()),

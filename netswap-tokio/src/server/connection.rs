@@ -7,8 +7,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
-use netswap_core::connection::{Connection, Phase, READ_AT_MOST};
+use netswap_core::connection::{Connection, Phase};
 use netswap_core::time::Instant;
+use netswap_core::wire::READ_AT_MOST;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;

@@ -1,5 +1,5 @@
 //! A client that speaks plain packets, for what a real client would never do.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
