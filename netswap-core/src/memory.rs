@@ -191,13 +191,13 @@ impl Payload {
         self.budget.allow(self.data.len().saturating_sub(have))
     }
 
-    /// Makes these bytes data to be kept in the place of others, which go unless somebody else still holds them.
-    /// Only the growth is charged, so that what shrinks always fits.
+    /// Makes these bytes data to be kept in the place of others, which are given back to be dropped where it suits.
+    /// Unless somebody else still holds the others, only the growth is charged, so that what shrinks always fits.
     ///
     /// # Errors
     ///
     /// The budget's total would be passed; the others stay as they were and these bytes are gone.
-    pub fn settle_into(mut self, place: &mut Data) -> Result<(), Overrun> {
+    pub fn settle_into(mut self, place: &mut Data) -> Result<Data, Overrun> {
         let len = self.data.len();
         self.charged += place.give_up_charge(&self.budget);
         if let Some(more) = len.checked_sub(self.charged).filter(|more| *more > 0) {
@@ -210,12 +210,8 @@ impl Payload {
         }
         self.charged = 0;
         let bytes = core::mem::take(&mut self.data);
-        *place = if len == 0 {
-            Data::default()
-        } else {
-            Data(Some(Arc::new(Block { bytes, budget: Some(self.budget.clone()) })))
-        };
-        Ok(())
+        let block = |bytes| Arc::new(Block { bytes, budget: Some(self.budget.clone()) });
+        Ok(core::mem::replace(place, Data((len > 0).then(|| block(bytes)))))
     }
 }
 

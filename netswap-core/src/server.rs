@@ -48,7 +48,9 @@ impl Server {
     /// A client connects from an address; `None` where so many are being turned away that it is closed at once.
     pub fn connect(&mut self, address: IpAddr, now: Instant) -> Option<Peer> {
         let (config, budget) = (self.config.clone(), self.budget.clone());
-        let connection = match self.store.connect(address, now) {
+        let admission = self.store.connect(address, now);
+        drop(self.store.take_trash());
+        let connection = match admission {
             Admission::Served(peer) => Connection::new(peer, config, budget),
             Admission::TurnedAway(peer, refusal) => {
                 Connection::turned_away(peer, refusal, config, budget, now)
@@ -97,6 +99,7 @@ impl Server {
     pub fn disconnect(&mut self, id: ConnectionId, now: Instant) {
         self.connections.remove(&id);
         self.store.disconnect(id, now);
+        drop(self.store.take_trash());
     }
 
     /// The server stops: every connection ends in order (docs/PROTOCOL.md §5.3).
@@ -114,6 +117,7 @@ impl Server {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.store.handle_timeout(now);
+        drop(self.store.take_trash());
         for connection in self.connections.values_mut() {
             connection.handle_timeout(now, &mut self.store);
         }

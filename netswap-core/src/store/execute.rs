@@ -14,10 +14,36 @@ type Answer = Result<Reply<Data>, Refusal>;
 impl Engine for Store {
     fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
         self.expire(now);
+        self.trash.clear();
         self.check(peer.owner, request, |len| *len as usize)
     }
 
     fn execute(
+        &mut self,
+        peer: Peer,
+        xid: Xid,
+        request: Request<Payload>,
+        now: Instant,
+    ) -> Option<Reply<Data>> {
+        let reply = self.serve(peer, xid, request, now);
+        self.trash.clear();
+        reply
+    }
+
+    fn depart(&mut self, peer: Peer, now: Instant) {
+        Store::depart(self, peer.id, now);
+        self.trash.clear();
+    }
+
+    fn note(&mut self, incident: Incident) {
+        self.counters.note(incident);
+    }
+}
+
+impl Store {
+    /// Carries out a complete request; `None` when the answer comes later. What it made superfluous is left in the
+    /// [trash](Self::take_trash).
+    pub fn serve(
         &mut self,
         peer: Peer,
         _xid: Xid,
@@ -42,16 +68,6 @@ impl Engine for Store {
         })
     }
 
-    fn depart(&mut self, peer: Peer, now: Instant) {
-        Store::depart(self, peer.id, now);
-    }
-
-    fn note(&mut self, incident: Incident) {
-        self.counters.note(incident);
-    }
-}
-
-impl Store {
     /// What can be judged at a request's beginning and is judged again at its end: the record, the right, the size.
     fn check<D>(
         &self,
@@ -130,10 +146,12 @@ impl Store {
         let (before, after) = (record.cost(), cost(data.len()));
         data.fits_in_place_of(&record.data)?;
         self.owners.allow(record.owner, after.saturating_sub(before), 0, &self.config.limits)?;
-        data.settle_into(&mut record.data)?;
+        let old = data.settle_into(&mut record.data)?;
         record.version = record.version.next();
+        let version = record.version;
         self.owners.resize(record.owner, before, after);
-        Ok(Reply::Written(record.version))
+        self.discard(old);
+        Ok(Reply::Written(version))
     }
 
     /// Makes somebody the owner of a record (docs/PROTOCOL.md §6.5).

@@ -30,10 +30,16 @@ use crate::types::{Access, Owner, Pointer, Version};
 /// Refused connections that may be told so at one time; more are dropped without a word.
 const MOST_TURNED_AWAY: u32 = 256;
 
+/// Data from this many bytes on are worth dropping outside a lock.
+const TRASH_FROM: usize = 64 * 1024;
+
 /// All records of a server and all that is known of their owners.
 ///
 /// Every call takes the time, and everything that ended by then has ended before the call is carried out. With the same
 /// seed the same calls give the same answers.
+///
+/// As an [`Engine`] it frees at once what a request made superfluous. Giving back a large block takes the system
+/// milliseconds, so behind a lock use [`serve`](Self::serve), and drop [`take_trash`](Self::take_trash) after unlocking.
 #[derive(Debug)]
 pub struct Store {
     config: Arc<Config>,
@@ -46,6 +52,8 @@ pub struct Store {
     lifetimes: Lifetimes,
     pointers: Pointers,
     counters: Counters,
+    /// Large data that no record holds any more.
+    trash: Vec<Data>,
 }
 
 #[derive(Debug)]
@@ -97,6 +105,7 @@ impl Store {
             lifetimes: Lifetimes::default(),
             pointers,
             counters: Counters::default(),
+            trash: Vec::new(),
             config: Arc::new(config),
         })
     }
@@ -190,6 +199,18 @@ impl Store {
         self.expire(now);
     }
 
+    /// Large data that no record holds any more, to be dropped where nobody waits for it. They count until then.
+    #[must_use]
+    pub fn take_trash(&mut self) -> Vec<Data> {
+        core::mem::take(&mut self.trash)
+    }
+
+    fn discard(&mut self, data: Data) {
+        if data.len() >= TRASH_FROM {
+            self.trash.push(data);
+        }
+    }
+
     fn refuse_connection(&self, owner: Owner) -> Option<Refusal> {
         let limits = &self.config.limits;
         let over = |quota, limit: u32| Refusal::QuotaExceeded { quota, limit: u64::from(limit) };
@@ -217,6 +238,7 @@ impl Store {
         if let Some(record) = self.records.remove(&pointer) {
             self.owners.remove(pointer, &record, &mut self.lifetimes);
             self.budget.release(RECORD_OVERHEAD);
+            self.discard(record.data);
         }
     }
 }

@@ -103,7 +103,11 @@ impl Shared {
     /// Removes what has ended.
     pub(super) fn sweep(&self) {
         let now = self.now();
-        self.store().handle_timeout(now);
+        let mut store = self.store();
+        store.handle_timeout(now);
+        let trash = store.take_trash();
+        drop(store);
+        drop(trash);
     }
 
     pub(super) fn connection_ended(&self, ended: Result<(), JoinError>) {
@@ -129,7 +133,12 @@ impl Engine for &Shared {
         request: Request<Payload>,
         now: Instant,
     ) -> Option<Reply<Data>> {
-        self.store().execute(peer, xid, request, now)
+        let mut store = self.store();
+        let reply = store.serve(peer, xid, request, now);
+        let trash = store.take_trash();
+        drop(store);
+        drop(trash);
+        reply
     }
 
     fn depart(&mut self, peer: Peer, now: Instant) {
