@@ -49,6 +49,11 @@ pub enum Invalid {
     OperandValue = 3,
 }
 
+impl Invalid {
+    /// Every variant, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::AccessByte, Self::PayloadLength, Self::OperandValue];
+}
+
 /// The limits behind QUOTA_EXCEEDED (docs/PROTOCOL.md §4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[repr(u8)]

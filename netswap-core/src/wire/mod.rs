@@ -3,6 +3,7 @@
 //! Nothing here knows a store or a socket, and nothing invalid can be represented: a [`Request`] that
 //! exists is well formed.
 
+mod lane;
 mod message;
 mod opcode;
 mod output;
@@ -10,6 +11,7 @@ mod packet;
 mod reply;
 mod request;
 
+pub use lane::Unsent;
 pub use message::{Message, Operands};
 pub use opcode::{ABORT, Code, Opcode};
 pub use output::{Output, WINDOW};
