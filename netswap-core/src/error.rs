@@ -164,12 +164,7 @@ pub enum ProtocolError {
         /// The reply's code.
         code: u8,
     },
-    /// A reply longer than this client accepts.
-    #[error("the server sent a reply of {len} bytes, more than this client's limit of {limit} bytes")]
-    ReplyTooLarge {
-        /// The reply's length, in bytes.
-        len: u32,
-        /// This client's limit, in bytes.
-        limit: u32,
-    },
+    /// An ABORT of this client stays without an answer, and nothing else arrives either.
+    #[error("the server has fallen silent and does not answer an ABORT (transaction {0})")]
+    AbortUnanswered(Xid),
 }

@@ -1,6 +1,8 @@
 //! The output of a connection: whatever is pushed, given and cancelled, in whatever steps it is taken, the
 //! stream is one of canonical packets, served in turn.
 
+#![allow(clippy::unwrap_used, clippy::len_zero)]
+
 use bytes::{Buf, Bytes};
 use netswap_core::types::Xid;
 use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Message, Operands, Output, PacketReader, WINDOW};

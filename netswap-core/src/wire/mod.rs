@@ -16,5 +16,6 @@ pub use message::{Message, Operands};
 pub use opcode::{ABORT, Code, Opcode};
 pub use output::{Output, WINDOW};
 pub use packet::{Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader, READ_AT_MOST};
+pub(crate) use reply::decode_refusal;
 pub use reply::{BadReply, Identity, Lengths, PROTOCOL_VERSION, Reply, Stat};
 pub use request::{MAX_OPERANDS, Request};
