@@ -49,6 +49,11 @@ pub enum Invalid {
     OperandValue = 3,
 }
 
+impl Invalid {
+    /// Every variant, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::AccessByte, Self::PayloadLength, Self::OperandValue];
+}
+
 /// The limits behind QUOTA_EXCEEDED (docs/PROTOCOL.md §4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[repr(u8)]
@@ -159,12 +164,7 @@ pub enum ProtocolError {
         /// The reply's code.
         code: u8,
     },
-    /// A reply longer than this client accepts.
-    #[error("the server sent a reply of {len} bytes, more than this client's limit of {limit} bytes")]
-    ReplyTooLarge {
-        /// The reply's length, in bytes.
-        len: u32,
-        /// This client's limit, in bytes.
-        limit: u32,
-    },
+    /// An ABORT of this client stays without an answer, and nothing else arrives either.
+    #[error("the server has fallen silent and does not answer an ABORT (transaction {0})")]
+    AbortUnanswered(Xid),
 }

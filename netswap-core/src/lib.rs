@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`wire`] | packets, messages, requests and replies as bytes, and back |
 //! | [`connection`] | the server's side of one connection: requests in, replies out in turn |
+//! | [`client`] | the client's side of one connection: requests out, replies in |
 //! | [`store`] | records, owners, rights, lifetimes, quotas |
 //! | [`engine`] | the seam between a connection and the store |
 //! | [`server`] | store and connections under one roof |
@@ -18,6 +19,7 @@
 
 extern crate alloc;
 
+pub mod client;
 pub mod config;
 pub mod connection;
 pub mod engine;

@@ -125,15 +125,8 @@ impl Payload {
     }
 
     /// Adds bytes that arrived, of data that are expected to have `expected` bytes in all.
-    ///
-    /// The buffer doubles as it grows and stops at `expected`, so that it ends without slack.
     pub fn extend(&mut self, bytes: &[u8], expected: usize) {
-        let needed = self.data.len() + bytes.len();
-        if needed > self.data.capacity() {
-            let capacity = needed.max(self.data.capacity().saturating_mul(2)).min(expected.max(needed));
-            self.data.reserve_exact(capacity - self.data.len());
-        }
-        self.data.extend_from_slice(bytes);
+        extend(&mut self.data, bytes, expected);
     }
 
     /// Counts bytes of the request as unfinished.
@@ -213,6 +206,19 @@ impl Payload {
         let block = |bytes| Arc::new(Block { bytes, budget: Some(self.budget.clone()) });
         Ok(core::mem::replace(place, Data((len > 0).then(|| block(bytes)))))
     }
+}
+
+/// Adds bytes that arrived to data that are expected to have `expected` bytes in all.
+///
+/// The buffer doubles as it grows and stops at `expected`: it follows the bytes that came, never the length that was
+/// declared, and ends without slack.
+pub(crate) fn extend(data: &mut Vec<u8>, bytes: &[u8], expected: usize) {
+    let needed = data.len() + bytes.len();
+    if needed > data.capacity() {
+        let capacity = needed.max(data.capacity().saturating_mul(2)).min(expected.max(needed));
+        data.reserve_exact(capacity - data.len());
+    }
+    data.extend_from_slice(bytes);
 }
 
 impl Drop for Payload {

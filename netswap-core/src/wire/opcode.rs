@@ -63,6 +63,20 @@ impl Opcode {
         }
     }
 
+    /// Whether the operation changes nothing, so that it can be repeated freely (docs/PROTOCOL.md §8.1).
+    #[must_use]
+    pub fn only_reads(self) -> bool {
+        match self {
+            Self::ResolvePointer | Self::Identify | Self::Ping | Self::StatRecord | Self::ListRecords => true,
+            Self::CreateRecord
+            | Self::UpdateRecordPermissions
+            | Self::ReplaceRecord
+            | Self::DeleteRecord
+            | Self::TakeoverRecord
+            | Self::TransferRecord => false,
+        }
+    }
+
     /// The operation's name in the protocol.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -9,8 +9,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::types::Xid;
-use crate::wire::message::{Message, Operands};
-use crate::wire::packet::{HEADER_LEN, Header, MAX_PAYLOAD};
+use crate::wire::lane::{Lane, Piece, Unsent};
+use crate::wire::message::Message;
+use crate::wire::packet::{HEADER_LEN, Header};
 
 /// How many bytes of packets are put in order ahead of the socket.
 ///
@@ -39,8 +40,8 @@ pub struct Output {
     copied_at: usize,
     window: VecDeque<Segment>,
     window_len: usize,
-    /// Where in the stream the messages end whose last packet is in the window.
-    ends: VecDeque<u64>,
+    /// The messages whose last packet is in the window, with where in the stream they end.
+    ends: VecDeque<(u64, Xid)>,
     /// Bytes taken from this output since it began.
     taken: u64,
     lanes: VecDeque<Lane>,
@@ -48,7 +49,7 @@ pub struct Output {
     followers: VecDeque<Lane>,
     /// How many lanes and followers a transaction has.
     transactions: HashMap<Xid, u32, FixedState>,
-    /// Bytes that can be sent: the window and all whole packets in lanes and followers.
+    /// Bytes that can be sent: the window and all [`sendable`](Self::sendable) packets.
     len: u64,
 }
 
@@ -56,18 +57,6 @@ pub struct Output {
 enum Segment {
     Copied(usize),
     Slice(Bytes),
-}
-
-/// A message that is not completely in the window.
-#[derive(Debug)]
-struct Lane {
-    /// The header of the next packet.
-    next: Header,
-    operands: Operands,
-    operands_taken: usize,
-    chunks: VecDeque<Bytes>,
-    /// Bytes in `chunks` together.
-    chunks_len: usize,
 }
 
 impl Output {
@@ -84,10 +73,10 @@ impl Output {
             self.copy(operands.as_slice());
             self.copy(body.as_ref());
             self.len += (HEADER_LEN + payload) as u64;
-            self.end_message();
+            self.end_message(xid);
             return;
         }
-        let mut lane = Lane { next, operands, operands_taken: 0, chunks: VecDeque::new(), chunks_len: 0 };
+        let mut lane = Lane::new(next, operands);
         lane.give(body.into());
         self.enqueue(lane);
     }
@@ -99,44 +88,52 @@ impl Output {
         let Message { opcode, access, operands, body } = message;
         let remaining = body.saturating_add(operands.as_slice().len() as u32);
         let next = Header { xid, remaining, opcode, access };
-        self.enqueue(Lane { next, operands, operands_taken: 0, chunks: VecDeque::new(), chunks_len: 0 });
+        self.enqueue(Lane::new(next, operands));
     }
 
     /// Gives the next bytes of a streamed message. What is beyond its length is ignored; `false` when
-    /// no message of this transaction is waiting.
+    /// no message of this transaction lacks any.
     pub fn provide(&mut self, xid: Xid, mut bytes: Bytes) -> bool {
-        let Some(lane) = self.lanes.iter_mut().chain(&mut self.followers).find(|lane| lane.next.xid == xid)
-        else {
+        let before = self.sendable(xid);
+        let mut lanes = self.lanes.iter_mut().chain(&mut self.followers);
+        let Some(lane) = lanes.find(|lane| lane.xid() == xid && lane.missing() > 0) else {
             return false;
         };
-        let before = lane.ready();
         bytes.truncate(lane.missing());
         lane.give(bytes);
-        self.len += lane.ready() - before;
+        self.len += self.sendable(xid) - before;
         self.fill_window();
         true
     }
 
-    /// Bytes given to a streamed message that are not in the window yet; `None` when no message of this
-    /// transaction is waiting.
+    /// How much of this transaction's first message is not in the window; `None` when no message of it
+    /// is waiting.
     #[must_use]
     pub fn unsent(&self, xid: Xid) -> Option<Unsent> {
-        let lane = self.lanes.iter().chain(&self.followers).find(|lane| lane.next.xid == xid)?;
-        Some(Unsent { given: lane.chunks_len, payload: lane.next.remaining })
+        self.waiting(xid).next().map(Lane::unsent)
+    }
+
+    /// The transactions that have a turn, with what their message has outside the window.
+    pub fn lanes(&self) -> impl Iterator<Item = (Xid, Unsent)> {
+        self.lanes.iter().map(|lane| (lane.xid(), lane.unsent()))
+    }
+
+    /// The transactions of which a message will have left completely once `count` more bytes are taken, as far as
+    /// the window goes.
+    pub fn completed_by(&self, count: usize) -> impl Iterator<Item = Xid> {
+        let end = self.taken + count as u64;
+        self.ends.iter().take_while(move |(at, _)| *at <= end).map(|(_, xid)| *xid)
     }
 
     /// Drops what is not in the window of every message of this transaction; whether there was anything.
     pub fn cancel(&mut self, xid: Xid) -> bool {
+        let sendable = self.sendable(xid);
         if self.transactions.remove(&xid).is_none() {
             return false;
         }
-        for queue in [&mut self.lanes, &mut self.followers] {
-            queue.retain(|lane| {
-                let keep = lane.next.xid != xid;
-                self.len -= if keep { 0 } else { lane.ready() };
-                keep
-            });
-        }
+        self.lanes.retain(|lane| lane.xid() != xid);
+        self.followers.retain(|lane| lane.xid() != xid);
+        self.len -= sendable;
         true
     }
 
@@ -166,6 +163,12 @@ impl Output {
         self.len
     }
 
+    /// Bytes in the window: all that [`slices`](Self::slices) hold together.
+    #[must_use]
+    pub fn window_len(&self) -> usize {
+        self.window_len
+    }
+
     /// Bytes taken since the beginning.
     #[must_use]
     pub fn taken(&self) -> u64 {
@@ -185,8 +188,10 @@ impl Output {
     }
 
     fn enqueue(&mut self, lane: Lane) {
-        self.len += lane.ready();
-        let of_transaction = self.transactions.entry(lane.next.xid).or_insert(0);
+        let xid = lane.xid();
+        let blocked = self.waiting(xid).any(|earlier| earlier.missing() > 0);
+        self.len += if blocked { 0 } else { lane.ready() };
+        let of_transaction = self.transactions.entry(xid).or_insert(0);
         *of_transaction += 1;
         if *of_transaction > 1 {
             self.followers.push_back(lane);
@@ -194,6 +199,25 @@ impl Output {
             self.lanes.push_back(lane);
         }
         self.fill_window();
+    }
+
+    /// The messages of a transaction that are not completely in the window, in their order.
+    fn waiting(&self, xid: Xid) -> impl Iterator<Item = &Lane> {
+        let any = self.transactions.contains_key(&xid);
+        let lanes = any.then(|| self.lanes.iter().chain(&self.followers));
+        lanes.into_iter().flatten().filter(move |lane| lane.xid() == xid)
+    }
+
+    /// Bytes outside the window that a transaction can send: nothing goes past a message that lacks some.
+    fn sendable(&self, xid: Xid) -> u64 {
+        let mut sendable = 0;
+        for lane in self.waiting(xid) {
+            sendable += lane.ready();
+            if lane.missing() > 0 {
+                break;
+            }
+        }
+        sendable
     }
 
     /// Moves packets from the lanes into the window, one of each lane in turn, until it is full.
@@ -207,54 +231,35 @@ impl Output {
                 continue;
             }
             starved = 0;
-            self.take_packet(&mut lane);
-            match lane.next.continuation() {
-                Some(next) => {
-                    lane.next = next;
-                    self.lanes.push_back(lane);
+            let more = lane.take_packet(|piece| match piece {
+                Piece::Copy(bytes) => self.copy(bytes),
+                Piece::Data(bytes) if bytes.len() <= COPY_AT_MOST => self.copy(&bytes),
+                Piece::Data(bytes) => {
+                    self.window_len += bytes.len();
+                    self.window.push_back(Segment::Slice(bytes));
                 }
-                None => self.end_lane(lane.next.xid),
-            }
-        }
-    }
-
-    fn take_packet(&mut self, lane: &mut Lane) {
-        self.copy(&lane.next.encode());
-        let operands = &lane.operands.as_slice()[lane.operands_taken..];
-        self.copy(operands);
-        lane.operands_taken += operands.len();
-        let mut left = lane.next.payload_len() - operands.len();
-        lane.chunks_len -= left;
-        while left > 0
-            && let Some(chunk) = lane.chunks.front_mut()
-        {
-            let piece = chunk.split_to(left.min(chunk.len()));
-            left -= piece.len();
-            if chunk.is_empty() {
-                lane.chunks.pop_front();
-            }
-            if piece.len() <= COPY_AT_MOST {
-                self.copy(&piece);
+            });
+            if more {
+                self.lanes.push_back(lane);
             } else {
-                self.window_len += piece.len();
-                self.window.push_back(Segment::Slice(piece));
+                self.end_lane(lane.xid());
             }
         }
     }
 
     fn end_lane(&mut self, xid: Xid) {
-        self.end_message();
+        self.end_message(xid);
         let Some(left) = self.transactions.get_mut(&xid) else { return };
         *left -= 1;
         if *left == 0 {
             self.transactions.remove(&xid);
-        } else if let Some(at) = self.followers.iter().position(|lane| lane.next.xid == xid) {
+        } else if let Some(at) = self.followers.iter().position(|lane| lane.xid() == xid) {
             self.lanes.extend(self.followers.remove(at));
         }
     }
 
-    fn end_message(&mut self) {
-        self.ends.push_back(self.taken + self.window_len as u64);
+    fn end_message(&mut self, xid: Xid) {
+        self.ends.push_back((self.taken + self.window_len as u64, xid));
     }
 
     fn copy(&mut self, bytes: &[u8]) {
@@ -288,47 +293,6 @@ impl Output {
             self.copied.drain(..self.copied_at);
             self.copied_at = 0;
         }
-    }
-}
-
-/// How much of a message is still to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unsent {
-    /// Bytes of data that were given and are not in the window.
-    pub given: usize,
-    /// Bytes of payload that are not in the window, given or not.
-    pub payload: u32,
-}
-
-impl Lane {
-    fn give(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.chunks_len += bytes.len();
-            self.chunks.push_back(bytes);
-        }
-    }
-
-    /// Bytes of payload that are here and not in the window.
-    fn available(&self) -> usize {
-        self.operands.as_slice().len() - self.operands_taken + self.chunks_len
-    }
-
-    /// Bytes of payload that have not been given yet.
-    fn missing(&self) -> usize {
-        (self.next.remaining as usize).saturating_sub(self.available())
-    }
-
-    /// Bytes of whole packets that are here and not in the window.
-    fn ready(&self) -> u64 {
-        let remaining = self.next.remaining as usize;
-        let available = self.available();
-        let (packets, payload) = if available >= remaining {
-            (remaining.div_ceil(MAX_PAYLOAD).max(1), remaining)
-        } else {
-            let packets = available / MAX_PAYLOAD;
-            (packets, packets * MAX_PAYLOAD)
-        };
-        (packets * HEADER_LEN + payload) as u64
     }
 }
 
@@ -381,7 +345,7 @@ impl Buf for Output {
             }
         }
         assert!(left == 0, "advanced by {left} bytes more than the output holds");
-        while self.ends.front().is_some_and(|end| *end <= self.taken) {
+        while self.ends.front().is_some_and(|(end, _)| *end <= self.taken) {
             self.ends.pop_front();
         }
         self.fill_window();

@@ -195,19 +195,31 @@ pub struct BadReply;
 pub enum Lengths {
     /// Exactly these many bytes.
     Exactly(u32),
-    /// Whatever the record or the list has.
-    Data,
+    /// Whatever the record has.
+    Any,
+    /// Any multiple of these many bytes.
+    Multiple(u32),
 }
 
 impl Lengths {
-    /// The lengths that a reply of this code to this operation may have; `ping` is the length of a PING's
-    /// payload. So that a client can judge a reply by its first header.
+    /// The lengths that a reply of this code and ACCESS byte to this operation may have; `ping` is the length
+    /// of a PING's payload. So that a client can judge a reply by its first header.
     ///
     /// # Errors
     ///
-    /// The code is no reply to the operation.
-    pub fn of(opcode: Opcode, code: u8, ping: u32) -> Result<Self, BadReply> {
-        Ok(match Code::from_u8(code).ok_or(BadReply)? {
+    /// The code is no reply to the operation, or the ACCESS byte does not fit it.
+    pub fn of(opcode: Opcode, code: u8, access: u8, ping: u32) -> Result<Self, BadReply> {
+        let code = Code::from_u8(code).ok_or(BadReply)?;
+        let details = match code {
+            Code::MalformedPacket => 1..=Violation::ALL.len(),
+            Code::InvalidRequest => 1..=Invalid::ALL.len(),
+            Code::QuotaExceeded => 1..=Quota::ALL.len(),
+            _ => 0..=0,
+        };
+        if !details.contains(&usize::from(access)) {
+            return Err(BadReply);
+        }
+        Ok(match code {
             Code::Ok => match opcode {
                 Opcode::UpdateRecordPermissions
                 | Opcode::DeleteRecord
@@ -217,10 +229,10 @@ impl Lengths {
                 Opcode::Identify => Self::Exactly(20),
                 Opcode::Ping => Self::Exactly(ping),
                 Opcode::StatRecord => Self::Exactly(26),
-                Opcode::ListRecords => Self::Data,
+                Opcode::ListRecords => Self::Multiple(8),
                 Opcode::ResolvePointer => return Err(BadReply),
             },
-            Code::Resolved if opcode == Opcode::ResolvePointer => Self::Data,
+            Code::Resolved if opcode == Opcode::ResolvePointer => Self::Any,
             Code::Resolved => return Err(BadReply),
             Code::AccessViolation
             | Code::AddressFault
@@ -230,6 +242,16 @@ impl Lengths {
             Code::RecordTooLarge => Self::Exactly(4),
             Code::QuotaExceeded => Self::Exactly(8),
         })
+    }
+
+    /// Whether this length is one of them.
+    #[must_use]
+    pub fn allow(self, len: u32) -> bool {
+        match self {
+            Self::Exactly(exactly) => len == exactly,
+            Self::Any => true,
+            Self::Multiple(unit) => len.is_multiple_of(unit),
+        }
     }
 }
 
@@ -241,13 +263,12 @@ impl Reply<Bytes> {
     /// It is no reply to this operation, or not well formed.
     pub fn decode(opcode: Opcode, code: u8, access: u8, payload: Bytes) -> Result<Self, BadReply> {
         let len = u32::try_from(payload.len()).map_err(|_| BadReply)?;
-        match Lengths::of(opcode, code, len)? {
-            Lengths::Exactly(exactly) if exactly != len => return Err(BadReply),
-            _ => {}
+        if !Lengths::of(opcode, code, access, len)?.allow(len) {
+            return Err(BadReply);
         }
         match Code::from_u8(code).ok_or(BadReply)? {
-            Code::Ok if access == 0 => Self::decode_ok(opcode, payload),
-            Code::Resolved if access == 0 => Some(Self::Resolved(payload)),
+            Code::Ok => Self::decode_ok(opcode, payload),
+            Code::Resolved => Some(Self::Resolved(payload)),
             Code::MalformedPacket => {
                 Violation::ALL.into_iter().find(|v| *v as u8 == access).map(Self::Malformed)
             }
@@ -265,10 +286,7 @@ impl Reply<Bytes> {
             Opcode::Ping => Self::Echo(payload),
             Opcode::StatRecord => Self::Stat(Stat::decode(&payload)?),
             Opcode::ListRecords => {
-                let (pointers, rest) = payload.as_chunks::<8>();
-                if !rest.is_empty() {
-                    return None;
-                }
+                let (pointers, _) = payload.as_chunks::<8>();
                 Self::Pointers(pointers.iter().map(|bytes| Pointer(u64::from_be_bytes(*bytes))).collect())
             }
             _ => Self::Done,
@@ -276,25 +294,23 @@ impl Reply<Bytes> {
     }
 }
 
-/// Reads a refusal; `None` where it is not one or not well formed.
+/// Reads a refusal whose ACCESS byte and length fit its code; `None` where it is not one.
 pub(crate) fn decode_refusal(code: u8, access: u8, payload: &[u8]) -> Option<Refusal> {
     let mut fields = Fields(payload);
-    let plain = |refusal| (access == 0).then_some(refusal);
-    match Code::from_u8(code)? {
-        Code::AccessViolation => plain(Refusal::AccessViolation),
-        Code::AddressFault => plain(Refusal::AddressFault),
-        Code::UnsupportedOp => plain(Refusal::UnsupportedOp),
-        Code::InvalidRequest => [Invalid::AccessByte, Invalid::PayloadLength, Invalid::OperandValue]
-            .into_iter()
-            .find(|invalid| *invalid as u8 == access)
-            .map(Refusal::InvalidRequest),
-        Code::RecordTooLarge => plain(Refusal::RecordTooLarge { limit: fields.u32()? }),
+    Some(match Code::from_u8(code)? {
+        Code::AccessViolation => Refusal::AccessViolation,
+        Code::AddressFault => Refusal::AddressFault,
+        Code::UnsupportedOp => Refusal::UnsupportedOp,
+        Code::InvalidRequest => {
+            Refusal::InvalidRequest(Invalid::ALL.into_iter().find(|invalid| *invalid as u8 == access)?)
+        }
+        Code::RecordTooLarge => Refusal::RecordTooLarge { limit: fields.u32()? },
         Code::QuotaExceeded => {
             let quota = Quota::ALL.into_iter().find(|quota| *quota as u8 == access)?;
-            Some(Refusal::QuotaExceeded { quota, limit: fields.u64()? })
+            Refusal::QuotaExceeded { quota, limit: fields.u64()? }
         }
-        Code::Ok | Code::Resolved | Code::MalformedPacket => None,
-    }
+        Code::Ok | Code::Resolved | Code::MalformedPacket => return None,
+    })
 }
 
 impl Identity {
@@ -343,14 +359,13 @@ mod tests {
             round_trip(Opcode::Ping, Reply::Malformed(violation));
         }
         let quotas = Quota::ALL.map(|quota| Refusal::QuotaExceeded { quota, limit: 1 << 40 });
-        let invalid = [Invalid::AccessByte, Invalid::PayloadLength, Invalid::OperandValue];
         let others = [
             Refusal::AccessViolation,
             Refusal::AddressFault,
             Refusal::UnsupportedOp,
             Refusal::RecordTooLarge { limit: 12 },
         ];
-        for refusal in others.into_iter().chain(quotas).chain(invalid.map(Refusal::InvalidRequest)) {
+        for refusal in others.into_iter().chain(quotas).chain(Invalid::ALL.map(Refusal::InvalidRequest)) {
             round_trip(Opcode::CreateRecord, Reply::Refused(refusal));
         }
     }

@@ -1,0 +1,160 @@
+//! One transaction from its request to its terminal (docs/PROTOCOL.md §2.4), and all that are open.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::client::event::Outcome;
+use crate::client::incoming::Incoming;
+use crate::time::Instant;
+use crate::types::Xid;
+use crate::wire::Opcode;
+
+/// A transaction whose terminal has not arrived.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    pub(super) opcode: Opcode,
+    /// Bytes of the request's payload.
+    pub(super) payload: u32,
+    /// Bytes of the request's data.
+    pub(super) data: u32,
+    /// Bytes of the request's payload that are not in the output's window.
+    pub(super) unsent: u32,
+    pub(super) sending: Sending,
+    /// Whether an ABORT follows in the output: what waits there under this id is not the request any more.
+    pub(super) told: bool,
+    /// Bytes of an upload's data that the caller has not given yet.
+    pub(super) ungiven: u32,
+    /// Whether the caller has given enough for now and waits to hear that more is wanted.
+    pub(super) full: bool,
+    /// What a PING carries, to be compared with its echo.
+    pub(super) ping: Option<Bytes>,
+    pub(super) reply: Option<Incoming>,
+    /// Whether data are handed out in pieces.
+    pub(super) pieces: bool,
+    /// Bytes in pieces that the caller has not consumed.
+    pub(super) held: usize,
+    /// Whether the caller has heard its last of it: only the terminal is awaited, so that the id is free again.
+    pub(super) abandoned: bool,
+    pub(super) idle_timeout: Duration,
+    /// When a packet of it moved last.
+    pub(super) moved: Instant,
+}
+
+/// How far a request has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// Its last packet has not been taken from the output.
+    Going,
+    /// It has been taken whole.
+    Gone,
+    /// The rest was dropped: it will never be whole.
+    Cut,
+}
+
+impl Transaction {
+    /// A transaction whose request is about to leave; `None` when no message can carry so many bytes of data.
+    pub(super) fn new(opcode: Opcode, data: u32, idle_timeout: Duration, now: Instant) -> Option<Self> {
+        let payload = data.checked_add(opcode.operand_len() as u32)?;
+        Some(Self {
+            opcode,
+            payload,
+            data,
+            unsent: payload,
+            sending: Sending::Going,
+            told: false,
+            ungiven: 0,
+            full: false,
+            ping: None,
+            reply: None,
+            pieces: false,
+            held: 0,
+            abandoned: false,
+            idle_timeout,
+            moved: now,
+        })
+    }
+
+    /// What can be said of its effect, when the request leaves `whole` or not at all.
+    pub(super) fn outcome(&self, whole: bool) -> Outcome {
+        if whole && !self.opcode.only_reads() { Outcome::Unknown } else { Outcome::NotDone }
+    }
+
+    /// The caller wants no more of it. Gives back how many bytes in pieces the caller held.
+    pub(super) fn abandon(&mut self, now: Instant) -> usize {
+        self.abandoned = true;
+        self.moved = now;
+        self.ping = None;
+        if let Some(reply) = &mut self.reply {
+            reply.forget();
+        }
+        core::mem::take(&mut self.held)
+    }
+}
+
+/// The open transactions.
+#[derive(Debug)]
+pub(super) struct Transactions {
+    open: HashMap<Xid, Transaction, FixedState>,
+    next: Xid,
+}
+
+impl Transactions {
+    pub(super) fn new(first: Xid) -> Self {
+        Self { open: HashMap::default(), next: first }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Opens a transaction under the next id that is free.
+    pub(super) fn open(&mut self, transaction: Transaction) -> Xid {
+        while self.open.contains_key(&self.next) {
+            self.next = self.next.next();
+        }
+        let xid = self.next;
+        self.next = xid.next();
+        self.open.insert(xid, transaction);
+        xid
+    }
+
+    pub(super) fn get(&self, xid: Xid) -> Option<&Transaction> {
+        self.open.get(&xid)
+    }
+
+    pub(super) fn get_mut(&mut self, xid: Xid) -> Option<&mut Transaction> {
+        self.open.get_mut(&xid)
+    }
+
+    pub(super) fn close(&mut self, xid: Xid) -> Option<Transaction> {
+        self.open.remove(&xid)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Xid, &Transaction)> {
+        self.open.iter().map(|(xid, transaction)| (*xid, transaction))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.open = HashMap::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_are_open_are_passed_when_the_count_comes_round() {
+        let transaction = || Transaction::new(Opcode::Identify, 0, Duration::ZERO, Instant::ZERO).unwrap();
+        let mut open = Transactions::new(Xid(u32::MAX));
+        let xids: [Xid; 4] = core::array::from_fn(|_| open.open(transaction()));
+        assert_eq!(xids, [Xid(u32::MAX), Xid(0), Xid(1), Xid(2)]);
+        open.close(Xid(1));
+        open.next = Xid(u32::MAX);
+        let xids: [Xid; 2] = core::array::from_fn(|_| open.open(transaction()));
+        assert_eq!(xids, [Xid(1), Xid(3)]);
+    }
+}

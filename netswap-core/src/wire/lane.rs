@@ -1,0 +1,114 @@
+//! One message on its way into the output's window.
+
+use alloc::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::types::Xid;
+use crate::wire::message::Operands;
+use crate::wire::packet::{HEADER_LEN, Header, MAX_PAYLOAD};
+
+/// How much of a message is still to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// Bytes of data that were given and are not in the window.
+    pub given: usize,
+    /// Bytes of payload that are not in the window, given or not.
+    pub payload: u32,
+}
+
+/// A message that is not completely in the window.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// The header of the next packet.
+    next: Header,
+    operands: Operands,
+    operands_taken: bool,
+    chunks: VecDeque<Bytes>,
+    /// Bytes in `chunks` together.
+    chunks_len: usize,
+}
+
+impl Lane {
+    pub(super) fn new(next: Header, operands: Operands) -> Self {
+        Self { next, operands, operands_taken: false, chunks: VecDeque::new(), chunks_len: 0 }
+    }
+
+    pub(super) fn xid(&self) -> Xid {
+        self.next.xid
+    }
+
+    /// Gives more data.
+    pub(super) fn give(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.chunks_len += bytes.len();
+            self.chunks.push_back(bytes);
+        }
+    }
+
+    pub(super) fn unsent(&self) -> Unsent {
+        Unsent { given: self.chunks_len, payload: self.next.remaining }
+    }
+
+    /// Bytes of payload that have not been given yet.
+    pub(super) fn missing(&self) -> usize {
+        (self.next.remaining as usize).saturating_sub(self.available())
+    }
+
+    /// Bytes of whole packets that are here and not in the window.
+    pub(super) fn ready(&self) -> u64 {
+        let remaining = self.next.remaining as usize;
+        let available = self.available();
+        let (packets, payload) = if available >= remaining {
+            (remaining.div_ceil(MAX_PAYLOAD).max(1), remaining)
+        } else {
+            let packets = available / MAX_PAYLOAD;
+            (packets, packets * MAX_PAYLOAD)
+        };
+        (packets * HEADER_LEN + payload) as u64
+    }
+
+    /// Takes the next packet, which is ready: its header, operands and data go to `put`. `false` when it
+    /// was the message's last.
+    pub(super) fn take_packet(&mut self, mut put: impl FnMut(Piece<'_>)) -> bool {
+        put(Piece::Copy(&self.next.encode()));
+        let mut left = self.next.payload_len();
+        if !self.operands_taken {
+            self.operands_taken = true;
+            put(Piece::Copy(self.operands.as_slice()));
+            left -= self.operands.as_slice().len();
+        }
+        self.chunks_len -= left;
+        while left > 0
+            && let Some(chunk) = self.chunks.front_mut()
+        {
+            let piece = chunk.split_to(left.min(chunk.len()));
+            left -= piece.len();
+            if chunk.is_empty() {
+                self.chunks.pop_front();
+            }
+            put(Piece::Data(piece));
+        }
+        match self.next.continuation() {
+            Some(next) => {
+                self.next = next;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Bytes of payload that are here and not in the window.
+    fn available(&self) -> usize {
+        let operands = if self.operands_taken { 0 } else { self.operands.as_slice().len() };
+        operands + self.chunks_len
+    }
+}
+
+/// A part of a packet.
+pub(super) enum Piece<'a> {
+    /// A header or operands, which are small.
+    Copy(&'a [u8]),
+    /// Data, as a slice of what was given.
+    Data(Bytes),
+}
