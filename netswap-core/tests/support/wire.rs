@@ -134,6 +134,11 @@ pub(crate) fn aborted(xid: u32) -> Message {
     reply(xid, 255, 0, [])
 }
 
+/// Whether a message is a refusal (§1.2).
+pub(crate) fn is_refusal(message: &Message) -> bool {
+    matches!(message.code, 1 | 2 | 5..=9)
+}
+
 /// Gathers replies from a stream of packets, and insists on the rules of §2.2.
 #[derive(Default, Debug)]
 pub(crate) struct Assembler {
