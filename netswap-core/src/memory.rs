@@ -115,13 +115,15 @@ pub struct Payload {
     data: Vec<u8>,
     charged: usize,
     unfinished: usize,
+    /// The limit that its last bytes passed.
+    overrun: Option<Overrun>,
 }
 
 impl Payload {
     /// An empty payload.
     #[must_use]
     pub fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, data: Vec::new(), charged: 0, unfinished: 0 }
+        Self { budget, data: Vec::new(), charged: 0, unfinished: 0, overrun: None }
     }
 
     /// Adds bytes that arrived, of data that are expected to have `expected` bytes in all.
@@ -143,6 +145,12 @@ impl Payload {
         self.charged += bytes;
         self.unfinished += bytes;
         Ok(())
+    }
+
+    /// Remembers that its last bytes passed a limit, so that it can never be settled. Whoever would settle it thus
+    /// learns of that in its turn, after whatever else is wrong with the request.
+    pub fn spoil(&mut self, overrun: Overrun) {
+        self.overrun = Some(overrun);
     }
 
     /// Bytes that count as unfinished.
@@ -167,19 +175,22 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// The budget's total would be passed; the bytes are gone.
+    /// The budget's total would be passed, or a limit was when its last bytes came; the bytes are gone.
     pub fn settle(self) -> Result<Data, Overrun> {
         let mut data = Data::default();
         self.settle_into(&mut data)?;
         Ok(data)
     }
 
-    /// Judges whether [`settle_into`](Self::settle_into) would succeed as things stand.
+    /// Judges whether [`settle_into`](Self::settle_into) would pass the budget's total as things stand.
     ///
     /// # Errors
     ///
-    /// The budget's total would be passed.
+    /// It would, or the last bytes did.
     pub fn fits_in_place_of(&self, place: &Data) -> Result<(), Overrun> {
+        if let Some(total @ Overrun::Total(_)) = self.overrun {
+            return Err(total);
+        }
         let have = self.charged + if place.is_unshared() { place.len() } else { 0 };
         self.budget.allow(self.data.len().saturating_sub(have))
     }
@@ -189,8 +200,12 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// The budget's total would be passed; the others stay as they were and these bytes are gone.
+    /// The budget's total would be passed, or a limit was when its last bytes came; the others stay as they were and
+    /// these bytes are gone.
     pub fn settle_into(mut self, place: &mut Data) -> Result<Data, Overrun> {
+        if let Some(overrun) = self.overrun {
+            return Err(overrun);
+        }
         let len = self.data.len();
         self.charged += place.give_up_charge(&self.budget);
         if let Some(more) = len.checked_sub(self.charged).filter(|more| *more > 0) {

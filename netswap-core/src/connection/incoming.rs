@@ -79,6 +79,13 @@ impl Incoming {
         self.payload.as_mut().map_or(Ok(()), |payload| payload.charge_unfinished(bytes))
     }
 
+    /// Its last bytes passed a limit.
+    pub(super) fn spoil(&mut self, overrun: Overrun) {
+        if let Some(payload) = &mut self.payload {
+            payload.spoil(overrun);
+        }
+    }
+
     /// Bytes that count as unfinished.
     pub(super) fn unfinished(&self) -> usize {
         self.payload.as_ref().map_or(0, Payload::unfinished)

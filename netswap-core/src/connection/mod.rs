@@ -207,10 +207,10 @@ impl Connection {
 
     /// Takes the answer to a request that the engine did not answer at once. It is dropped where the client has
     /// abandoned the request meanwhile.
-    pub fn answer(&mut self, xid: Xid, reply: Reply<Data>, now: Instant) {
+    pub fn answer(&mut self, xid: Xid, reply: Reply<Data>, now: Instant, engine: &mut impl Engine) {
         if let Some(at) = self.executing.iter().rposition(|it| *it == xid) {
             self.executing.remove(at);
-            self.reply(xid, reply);
+            self.reply(xid, reply, engine);
         }
         self.settle(now);
     }
@@ -219,10 +219,10 @@ impl Connection {
     pub fn handle_eof(&mut self, now: Instant, engine: &mut impl Engine) {
         self.depart(now, engine);
         match self.stage {
-            Stage::Open => self.stage = Stage::Ending(Ending::Eof),
+            Stage::Open | Stage::Ending(_) => self.stage = Stage::Ending(Ending::Eof),
             Stage::Flushing { .. } => self.stage = Stage::Flushing { linger: false },
             Stage::Lingering { .. } => self.stage = Stage::Closed,
-            Stage::Ending(_) | Stage::Closed => {}
+            Stage::Closed => {}
         }
         self.settle(now);
     }
@@ -357,7 +357,14 @@ impl Connection {
             }
             State::Refused => None,
             State::Begun => Some(self.judge_beginning(&mut message, now, engine)),
-            State::Accepted(request) => Some(self.count_bytes(&mut message).map(|()| request)),
+            State::Accepted(request) => Some(match self.count_bytes(&mut message) {
+                // Complete, it is judged as a whole: what comes before this limit in the order of checks is named.
+                Err(overrun) if last => {
+                    message.spoil(overrun);
+                    Ok(request)
+                }
+                counted => counted.map(|()| request).map_err(Refusal::from),
+            }),
         };
         match judged {
             Some(Ok(request)) if last => {
@@ -372,7 +379,7 @@ impl Connection {
                     return Err(Violation::TooManyDiscarded);
                 }
                 engine.note(Incident::Refused(message.opcode, refusal));
-                self.reply(xid, Reply::Refused(refusal));
+                self.output.push(xid, Reply::<Data>::Refused(refusal).encode());
                 if last {
                     self.unfinished -= message.unfinished() as u64;
                     return Ok(());
@@ -404,44 +411,41 @@ impl Connection {
         let unfinished = self.incoming.len() - self.discarding as usize;
         match self.count_bytes(message) {
             // Of several quotas the lowest number is named: 1 before 4 before 5.
-            Err(Refusal::QuotaExceeded { quota: Quota::UnfinishedBytes, .. }) | Ok(())
-                if unfinished >= limit as usize =>
-            {
+            Err(overrun @ Overrun::Total(_)) => Err(overrun.into()),
+            _ if unfinished >= limit as usize => {
                 Err(Refusal::QuotaExceeded { quota: Quota::UnfinishedRequests, limit: u64::from(limit) })
             }
-            counted => counted.map(|()| request),
+            counted => counted.map(|()| request).map_err(Refusal::from),
         }
     }
 
     /// Counts the bytes of a packet that has arrived (docs/PROTOCOL.md §7.2).
-    fn count_bytes(&mut self, message: &mut Incoming) -> Result<(), Refusal> {
+    fn count_bytes(&mut self, message: &mut Incoming) -> Result<(), Overrun> {
         let bytes = message.header.payload_len();
         let limit = self.config.limits.connection_unfinished;
-        let own = self.unfinished.saturating_add(bytes as u64) <= limit;
-        let counted = if own { message.charge(bytes) } else { self.budget.allow(bytes) };
-        match counted {
-            Err(overrun @ Overrun::Total(_)) => Err(overrun.into()),
-            _ if !own => Err(Overrun::Unfinished(limit).into()),
-            Err(overrun) => Err(overrun.into()),
-            Ok(()) => {
-                self.unfinished += bytes as u64;
-                Ok(())
-            }
+        if self.unfinished.saturating_add(bytes as u64) > limit {
+            self.budget.allow(bytes)?;
+            return Err(Overrun::Unfinished(limit));
         }
+        message.charge(bytes)?;
+        self.unfinished += bytes as u64;
+        Ok(())
     }
 
     fn execute(&mut self, xid: Xid, request: Request<Payload>, now: Instant, engine: &mut impl Engine) {
         match engine.execute(self.peer, xid, request, now) {
-            Some(reply) => self.reply(xid, reply),
+            Some(reply) => self.reply(xid, reply, engine),
             None => self.executing.push(xid),
         }
     }
 
-    fn reply(&mut self, xid: Xid, reply: Reply<Data>) {
+    fn reply(&mut self, xid: Xid, reply: Reply<Data>, engine: &mut impl Engine) {
         let message = match reply {
-            Reply::Pointers(pointers) => {
-                self.list(pointers).unwrap_or_else(|refusal| Reply::Refused(refusal).encode())
-            }
+            Reply::Pointers(pointers) => self.list(pointers).unwrap_or_else(|refusal| {
+                // The request itself was counted when it was carried out.
+                engine.note(Incident::Refused(None, refusal));
+                Reply::Refused(refusal).encode()
+            }),
             reply => reply.encode(),
         };
         self.output.push(xid, message);
@@ -507,9 +511,10 @@ impl Connection {
         self.clocks.packet_ended();
     }
 
-    /// When the packet came that an unfinished request has waited for the longest, in reading time.
+    /// Of the unfinished requests' latest complete packets the oldest, in reading time.
     fn oldest_packet(&self) -> Option<Instant> {
-        self.incoming.values().map(|message| message.last_packet).min()
+        let arriving = self.current.iter().filter(|message| message.state != State::Begun);
+        self.incoming.values().chain(arriving).map(|message| message.last_packet).min()
     }
 
     /// Goes on to the next stage where this one has come to its end, and sets the clocks.

@@ -129,9 +129,10 @@ impl Store {
         let cost = cost(data.len());
         self.budget.charge(RECORD_OVERHEAD)?;
         let data = data
-            .settle()
+            .fits_in_place_of(&Data::default())
             .map_err(Refusal::from)
-            .and_then(|data| self.owners.allow(caller, cost, 1, &self.config.limits).map(|()| data))
+            .and_then(|()| self.owners.allow(caller, cost, 1, &self.config.limits))
+            .and_then(|()| data.settle().map_err(Refusal::from))
             .inspect_err(|_| self.budget.release(RECORD_OVERHEAD))?;
         let pointer = self.pointers.draw();
         let mut record = Record { owner: caller, access, version: Version::FIRST, data, deadline: None };

@@ -1,0 +1,215 @@
+//! A server in simulated time, and clients that send bytes to it and read what comes back.
+//!
+//! Requests are put into bytes and replies read here, independently of the code under test.
+#![allow(dead_code)] // Every test file uses its part of this.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub(crate) mod wire;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Buf;
+use netswap_core::config::{Config, Limits};
+use netswap_core::connection::Phase;
+use netswap_core::engine::{ConnectionId, Peer};
+use netswap_core::identity::IdentityKey;
+use netswap_core::server::Server;
+use netswap_core::store::Statistics;
+use netswap_core::time::Instant;
+use netswap_core::wire::Output;
+
+use wire::{Assembler, Message, op};
+
+/// A nanosecond: the smallest time.
+pub(crate) const NS: Duration = Duration::from_nanos(1);
+
+/// The default grace.
+pub(crate) const GRACE: Duration = Duration::from_secs(300);
+
+/// The time after which a connection is too slow.
+pub(crate) const SLOW: Duration = Duration::from_secs(30);
+
+/// The bytes that every record counts beyond its data.
+pub(crate) const OVERHEAD: u64 = 128;
+
+/// The configuration under which the examples of docs/PROTOCOL.md run (§1.6).
+pub(crate) fn config() -> Config {
+    let key = IdentityKey(std::array::from_fn(|i| i as u8));
+    Config::new(Limits::new(1 << 30), key, std::array::from_fn(|i| i as u8))
+}
+
+/// A server, its clients, and the time.
+pub(crate) struct World {
+    server: Server,
+    pub(crate) now: Instant,
+    clients: BTreeMap<ConnectionId, Assembler>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A server with a configuration of its own.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        let server = Server::new(config).expect("limits that can be kept");
+        Self { server, now: Instant::ZERO, clients: BTreeMap::new() }
+    }
+
+    pub(crate) fn connect(&mut self, address: &str) -> Peer {
+        self.try_connect(address).expect("the connection was dropped")
+    }
+
+    /// `None` where the connection is dropped at once.
+    pub(crate) fn try_connect(&mut self, address: &str) -> Option<Peer> {
+        let peer = self.server.connect(address.parse().unwrap(), self.now)?;
+        self.clients.insert(peer.id, Assembler::default());
+        Some(peer)
+    }
+
+    pub(crate) fn send(&mut self, peer: Peer, bytes: impl AsRef<[u8]>) {
+        self.server.handle_input(peer.id, bytes.as_ref(), self.now);
+        self.reap();
+    }
+
+    pub(crate) fn output(&self, peer: Peer) -> &Output {
+        self.server.output(peer.id).expect("the connection is gone")
+    }
+
+    /// At most so many bytes of what waits for a client; it has read them then.
+    pub(crate) fn take(&mut self, peer: Peer, count: usize) -> Vec<u8> {
+        let mut taken = Vec::new();
+        while taken.len() < count
+            && let Some(output) = self.server.output(peer.id)
+            && output.has_remaining()
+        {
+            let chunk = output.chunk();
+            let piece = chunk[..chunk.len().min(count - taken.len())].to_vec();
+            self.server.sent(peer.id, piece.len(), self.now);
+            taken.extend(piece);
+        }
+        self.reap();
+        taken
+    }
+
+    /// All bytes that wait for a client.
+    pub(crate) fn receive(&mut self, peer: Peer) -> Vec<u8> {
+        self.take(peer, usize::MAX)
+    }
+
+    /// The messages that are complete once a client has read at most so many bytes more.
+    pub(crate) fn take_replies(&mut self, peer: Peer, count: usize) -> Vec<Message> {
+        let bytes = self.take(peer, count);
+        self.clients.get_mut(&peer.id).unwrap().feed(&bytes)
+    }
+
+    /// All messages that wait for a client.
+    pub(crate) fn replies(&mut self, peer: Peer) -> Vec<Message> {
+        self.take_replies(peer, usize::MAX)
+    }
+
+    /// Sends bytes and reads the replies to them; nobody else is told anything.
+    #[track_caller]
+    pub(crate) fn exchange(&mut self, peer: Peer, bytes: impl AsRef<[u8]>) -> Vec<Message> {
+        self.send(peer, bytes);
+        let replies = self.replies(peer);
+        self.assert_silence();
+        replies
+    }
+
+    /// Sends bytes and reads the one reply to them; nobody else is told anything.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, peer: Peer, bytes: impl AsRef<[u8]>) -> Message {
+        let mut replies = self.exchange(peer, bytes);
+        assert_eq!(replies.len(), 1, "one reply: {replies:?}");
+        replies.remove(0)
+    }
+
+    /// Nothing waits for anybody, and nobody has half a packet or half a reply.
+    #[track_caller]
+    pub(crate) fn assert_silence(&self) {
+        for (id, client) in &self.clients {
+            let waiting = self.server.output(*id).map_or(0, Output::len);
+            assert!(waiting == 0, "{waiting} bytes wait for {id:?}");
+            assert!(client.is_idle(), "{id:?} has half a reply: {client:?}");
+        }
+    }
+
+    /// Creates a record: its pointer.
+    #[track_caller]
+    pub(crate) fn create(&mut self, peer: Peer, access: u8, data: impl AsRef<[u8]>) -> u64 {
+        let reply = self.ask(peer, wire::request(1, op::CREATE, access, data));
+        assert_eq!((reply.xid, reply.code, reply.access, reply.payload.len()), (1, 0, 0, 8), "{reply:?}");
+        u64::from_be_bytes(reply.payload.try_into().unwrap())
+    }
+
+    /// Lets time pass, and does what becomes due when it becomes due.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        let mut last = None;
+        while let Some(due) = self.server.poll_timeout().filter(|due| *due <= until) {
+            assert!(last != Some(due), "what is due at {due:?} is due again");
+            last = Some(due);
+            self.now = self.now.max(due);
+            self.server.handle_timeout(self.now);
+            self.reap();
+        }
+        self.now = until;
+    }
+
+    /// Lets time pass without doing what becomes due, as a timer does that comes late.
+    pub(crate) fn skip(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+    }
+
+    /// How long it is until something is due.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        Some(self.server.poll_timeout()?.saturating_since(self.now))
+    }
+
+    /// A client ends its side of the stream.
+    pub(crate) fn end(&mut self, peer: Peer) {
+        self.server.handle_eof(peer.id, self.now);
+        self.reap();
+    }
+
+    /// A connection is reset.
+    pub(crate) fn reset(&mut self, peer: Peer) {
+        self.server.disconnect(peer.id, self.now);
+        self.clients.remove(&peer.id);
+    }
+
+    pub(crate) fn shut_down(&mut self) {
+        self.server.handle_shutdown(self.now);
+        self.reap();
+    }
+
+    /// What the server does with a client's socket.
+    pub(crate) fn phase(&self, peer: Peer) -> Phase {
+        self.server.connection(peer.id).map_or(Phase::Closed, |connection| connection.phase())
+    }
+
+    pub(crate) fn wants_read(&self, peer: Peer) -> bool {
+        self.server.connection(peer.id).is_some_and(|connection| connection.wants_read())
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.server.store().statistics()
+    }
+
+    /// Bytes that count against the total.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.statistics().bytes
+    }
+
+    /// Closes the sockets that the server is done with.
+    fn reap(&mut self) {
+        for id in self.server.closed() {
+            self.server.disconnect(id, self.now);
+        }
+    }
+}
