@@ -1,6 +1,6 @@
 //! Errors by fault: a refused request, a broken protocol, a broken stream.
 
-use crate::types::Xid;
+use crate::types::{Version, Xid};
 
 /// Why the server did not do what a request asks: the request changed nothing, the connection lives
 /// (docs/PROTOCOL.md §4.1).
@@ -31,6 +31,12 @@ pub enum Refusal {
         quota: Quota,
         /// Its value.
         limit: u64,
+    },
+    /// The record has another version than the one that was to be replaced.
+    #[error("the record has version {current} by now")]
+    VersionMismatch {
+        /// The record's version.
+        current: Version,
     },
 }
 

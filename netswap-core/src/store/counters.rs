@@ -60,9 +60,9 @@ impl Counters {
     }
 
     pub(super) fn requested(&mut self, opcode: Opcode) {
-        // ALL is in the order of the numbers, without a gap up to STAT_RECORD.
-        let at = (opcode as usize).min(Opcode::ALL.len() - 1);
-        self.requests[at] += 1;
+        if let Some(at) = Opcode::ALL.iter().position(|it| *it == opcode) {
+            self.requests[at] += 1;
+        }
     }
 
     pub(super) fn refused(&mut self, opcode: Option<Opcode>, refusal: &Refusal) {

@@ -9,7 +9,7 @@ use crate::time::Instant;
 use crate::types::{Access, Owner, Pointer, Version, Xid};
 use crate::wire::{Identity, Reply, Request, Stat};
 
-type Answer = Result<Reply<Data>, Refusal>;
+pub(super) type Answer = Result<Reply<Data>, Refusal>;
 
 impl Engine for Store {
     fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
@@ -68,37 +68,6 @@ impl Store {
         })
     }
 
-    /// What can be judged at a request's beginning and is judged again at its end: the record, the right, the size.
-    fn check<D>(
-        &self,
-        caller: Owner,
-        request: &Request<D>,
-        len: impl Fn(&D) -> usize,
-    ) -> Result<(), Refusal> {
-        let (pointer, right) = match *request {
-            Request::ResolvePointer { pointer } | Request::StatRecord { pointer } => (pointer, Access::READ),
-            Request::ReplaceRecord { pointer, .. } => (pointer, Access::WRITE),
-            Request::TakeoverRecord { pointer } => (pointer, Access::TAKEOVER),
-            Request::UpdateRecordPermissions { pointer, .. }
-            | Request::DeleteRecord { pointer }
-            | Request::TransferRecord { pointer, .. } => (pointer, Access::empty()),
-            Request::CreateRecord { .. }
-            | Request::Ping { .. }
-            | Request::Identify
-            | Request::ListRecords => {
-                return self.check_size(request, len);
-            }
-        };
-        self.record(pointer)?.allow(caller, right)?;
-        self.check_size(request, len)
-    }
-
-    fn check_size<D>(&self, request: &Request<D>, len: impl Fn(&D) -> usize) -> Result<(), Refusal> {
-        let limit = self.config.limits.record;
-        let too_large = request.data().is_some_and(|data| len(data) > limit as usize);
-        if too_large { Err(Refusal::RecordTooLarge { limit }) } else { Ok(()) }
-    }
-
     fn carry_out(&mut self, caller: Owner, request: Request<Payload>, now: Instant) -> Answer {
         match request {
             Request::CreateRecord { access, data } => self.create(caller, access, data, now),
@@ -107,7 +76,7 @@ impl Store {
                 Ok(Reply::Done)
             }
             Request::ResolvePointer { pointer } => Ok(Reply::Resolved(self.record(pointer)?.data.clone())),
-            Request::ReplaceRecord { pointer, data } => self.replace(pointer, data),
+            Request::ReplaceRecord { pointer, data } => self.replace(pointer, None, data),
             Request::DeleteRecord { pointer } => {
                 self.remove(pointer);
                 self.counters.records_deleted += 1;
@@ -122,6 +91,14 @@ impl Store {
             Request::Ping { data } => Ok(Reply::Echo(data.settle()?)),
             Request::StatRecord { pointer } => self.stat(pointer, now),
             Request::ListRecords => Ok(Reply::Pointers(self.owners.records(caller))),
+            Request::ReadRange { pointer, offset, len } => self.read_range(pointer, offset, len),
+            Request::WriteRange { pointer, offset, data } => self.write_range(pointer, offset, &data),
+            Request::Append { pointer, data } => self.append(pointer, &data),
+            Request::CompareAndReplace { pointer, version, data } => {
+                self.replace(pointer, Some(version), data)
+            }
+            Request::FetchAdd { pointer, offset, delta } => self.fetch_add(pointer, offset, delta),
+            Request::ResolveIfChanged { pointer, version } => self.resolve_if_changed(pointer, version),
         }
     }
 
@@ -142,14 +119,17 @@ impl Store {
         Ok(Reply::Created(pointer))
     }
 
-    fn replace(&mut self, pointer: Pointer, data: Payload) -> Answer {
+    /// REPLACE_RECORD, and with an expected version COMPARE_AND_REPLACE.
+    fn replace(&mut self, pointer: Pointer, expected: Option<Version>, data: Payload) -> Answer {
         let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
         let (before, after) = (record.cost(), cost(data.len()));
         data.fits_in_place_of(&record.data)?;
         self.owners.allow(record.owner, after.saturating_sub(before), 0, &self.config.limits)?;
+        if expected.is_some_and(|expected| expected != record.version) {
+            return Err(Refusal::VersionMismatch { current: record.version });
+        }
         let old = data.settle_into(&mut record.data)?;
-        record.version = record.version.next();
-        let version = record.version;
+        let version = record.written();
         self.owners.resize(record.owner, before, after);
         self.discard(old);
         Ok(Reply::Written(version))
@@ -186,13 +166,5 @@ impl Store {
             reserved: false,
             expires,
         }))
-    }
-
-    fn record(&self, pointer: Pointer) -> Result<&Record, Refusal> {
-        self.records.get(&pointer).ok_or(Refusal::AddressFault)
-    }
-
-    fn record_mut(&mut self, pointer: Pointer) -> Result<&mut Record, Refusal> {
-        self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! The store knows neither bytes on a wire nor sockets: it takes requests and gives replies.
 
+mod check;
 mod counters;
 mod execute;
 mod lifetimes;
 mod owners;
 mod pointers;
+mod ranges;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -247,6 +249,12 @@ impl Record {
     /// What the record counts against the quotas of its owner.
     fn cost(&self) -> u64 {
         cost(self.data.len())
+    }
+
+    /// Counts a write of the data.
+    fn written(&mut self) -> Version {
+        self.version = self.version.next();
+        self.version
     }
 
     /// Judges what somebody may do: the owner everything, others what the access bits say.

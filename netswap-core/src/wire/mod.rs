@@ -3,6 +3,7 @@
 //! Nothing here knows a store or a socket, and nothing invalid can be represented: a [`Request`] that
 //! exists is well formed.
 
+mod answer;
 mod lane;
 mod message;
 mod opcode;
@@ -11,11 +12,12 @@ mod packet;
 mod reply;
 mod request;
 
+pub(crate) use answer::decode_refusal;
+pub use answer::{BadReply, Lengths};
 pub use lane::Unsent;
 pub use message::{Message, Operands};
 pub use opcode::{ABORT, Code, Opcode};
 pub use output::{Output, WINDOW};
 pub use packet::{Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader, READ_AT_MOST};
-pub(crate) use reply::decode_refusal;
-pub use reply::{BadReply, Identity, Lengths, PROTOCOL_VERSION, Reply, Stat};
+pub use reply::{Identity, PROTOCOL_VERSION, Reply, Stat};
 pub use request::{MAX_OPERANDS, Request};

@@ -7,7 +7,7 @@ pub const ABORT: u8 = 255;
 
 /// An operation that this implementation builds.
 ///
-/// The numbers 10 to 16 and 18 to 20 belong to operations of protocol version 1 that are not built yet:
+/// The numbers 16 and 18 to 20 belong to operations of protocol version 1 that are not built yet:
 /// they are answered with UNSUPPORTED_OP. A new operation gets its line here, its shape in
 /// `request.rs`, its reply in `reply.rs` and its doing in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,13 +33,25 @@ pub enum Opcode {
     Ping = 8,
     /// STAT_RECORD
     StatRecord = 9,
+    /// READ_RANGE
+    ReadRange = 10,
+    /// WRITE_RANGE
+    WriteRange = 11,
+    /// APPEND
+    Append = 12,
+    /// COMPARE_AND_REPLACE
+    CompareAndReplace = 13,
+    /// FETCH_ADD
+    FetchAdd = 14,
+    /// RESOLVE_IF_CHANGED
+    ResolveIfChanged = 15,
     /// LIST_RECORDS
     ListRecords = 17,
 }
 
 impl Opcode {
     /// Every operation, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::CreateRecord,
         Self::UpdateRecordPermissions,
         Self::ResolvePointer,
@@ -50,6 +62,12 @@ impl Opcode {
         Self::Identify,
         Self::Ping,
         Self::StatRecord,
+        Self::ReadRange,
+        Self::WriteRange,
+        Self::Append,
+        Self::CompareAndReplace,
+        Self::FetchAdd,
+        Self::ResolveIfChanged,
         Self::ListRecords,
     ];
 
@@ -57,7 +75,7 @@ impl Opcode {
     #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
         match number {
-            0..=9 => Some(Self::ALL[number as usize]),
+            0..=15 => Some(Self::ALL[number as usize]),
             17 => Some(Self::ListRecords),
             _ => None,
         }
@@ -67,13 +85,23 @@ impl Opcode {
     #[must_use]
     pub fn only_reads(self) -> bool {
         match self {
-            Self::ResolvePointer | Self::Identify | Self::Ping | Self::StatRecord | Self::ListRecords => true,
+            Self::ResolvePointer
+            | Self::Identify
+            | Self::Ping
+            | Self::StatRecord
+            | Self::ReadRange
+            | Self::ResolveIfChanged
+            | Self::ListRecords => true,
             Self::CreateRecord
             | Self::UpdateRecordPermissions
             | Self::ReplaceRecord
             | Self::DeleteRecord
             | Self::TakeoverRecord
-            | Self::TransferRecord => false,
+            | Self::TransferRecord
+            | Self::WriteRange
+            | Self::Append
+            | Self::CompareAndReplace
+            | Self::FetchAdd => false,
         }
     }
 
@@ -91,6 +119,12 @@ impl Opcode {
             Self::Identify => "IDENTIFY",
             Self::Ping => "PING",
             Self::StatRecord => "STAT_RECORD",
+            Self::ReadRange => "READ_RANGE",
+            Self::WriteRange => "WRITE_RANGE",
+            Self::Append => "APPEND",
+            Self::CompareAndReplace => "COMPARE_AND_REPLACE",
+            Self::FetchAdd => "FETCH_ADD",
+            Self::ResolveIfChanged => "RESOLVE_IF_CHANGED",
             Self::ListRecords => "LIST_RECORDS",
         }
     }
@@ -124,11 +158,15 @@ pub enum Code {
     RecordTooLarge = 7,
     /// QUOTA_EXCEEDED
     QuotaExceeded = 8,
+    /// VERSION_MISMATCH
+    VersionMismatch = 9,
+    /// NOT_MODIFIED
+    NotModified = 10,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::AccessViolation,
         Self::AddressFault,
@@ -138,6 +176,8 @@ impl Code {
         Self::UnsupportedOp,
         Self::RecordTooLarge,
         Self::QuotaExceeded,
+        Self::VersionMismatch,
+        Self::NotModified,
     ];
 
     /// The code with this number; `None` where there is none, ABORT included.
@@ -159,6 +199,8 @@ impl Code {
             Self::UnsupportedOp => "UNSUPPORTED_OP",
             Self::RecordTooLarge => "RECORD_TOO_LARGE",
             Self::QuotaExceeded => "QUOTA_EXCEEDED",
+            Self::VersionMismatch => "VERSION_MISMATCH",
+            Self::NotModified => "NOT_MODIFIED",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The requests (docs/PROTOCOL.md §3): from the wire and onto it.
 
 use crate::error::Invalid;
-use crate::types::{Access, Owner, Pointer};
+use crate::types::{Access, Owner, Pointer, Version};
 use crate::wire::message::{Fields, Message, Operands};
 use crate::wire::opcode::Opcode;
 
@@ -71,6 +71,56 @@ pub enum Request<D> {
     },
     /// LIST_RECORDS (docs/PROTOCOL.md §3.14).
     ListRecords,
+    /// READ_RANGE (docs/PROTOCOL.md §3.15).
+    ReadRange {
+        /// The record.
+        pointer: Pointer,
+        /// The first byte.
+        offset: u32,
+        /// The most bytes.
+        len: u32,
+    },
+    /// WRITE_RANGE (docs/PROTOCOL.md §3.16).
+    WriteRange {
+        /// The record.
+        pointer: Pointer,
+        /// Where the data go.
+        offset: u32,
+        /// The data.
+        data: D,
+    },
+    /// APPEND (docs/PROTOCOL.md §3.17).
+    Append {
+        /// The record.
+        pointer: Pointer,
+        /// What is added at its end.
+        data: D,
+    },
+    /// COMPARE_AND_REPLACE (docs/PROTOCOL.md §3.18).
+    CompareAndReplace {
+        /// The record.
+        pointer: Pointer,
+        /// The version that is to be replaced.
+        version: Version,
+        /// The new data.
+        data: D,
+    },
+    /// FETCH_ADD (docs/PROTOCOL.md §3.19).
+    FetchAdd {
+        /// The record.
+        pointer: Pointer,
+        /// Where the 8 bytes of the number are.
+        offset: u32,
+        /// What is added to it.
+        delta: i64,
+    },
+    /// RESOLVE_IF_CHANGED (docs/PROTOCOL.md §3.20).
+    ResolveIfChanged {
+        /// The record.
+        pointer: Pointer,
+        /// The version that the caller has; 0 for none.
+        version: Version,
+    },
 }
 
 /// What the payload of an operation looks like.
@@ -91,8 +141,11 @@ impl Opcode {
             Self::ResolvePointer | Self::DeleteRecord | Self::TakeoverRecord | Self::StatRecord => {
                 (8, false, 0)
             }
-            Self::ReplaceRecord => (8, true, 0),
-            Self::TransferRecord => (16, false, 0),
+            Self::ReplaceRecord | Self::Append => (8, true, 0),
+            Self::TransferRecord | Self::ReadRange | Self::ResolveIfChanged => (16, false, 0),
+            Self::WriteRange => (12, true, 0),
+            Self::CompareAndReplace => (16, true, 0),
+            Self::FetchAdd => (20, false, 0),
             Self::Identify | Self::ListRecords => (0, false, 0),
             Self::Ping => (0, true, 0),
         };
@@ -130,28 +183,44 @@ impl Request<u32> {
             return Err(Invalid::PayloadLength);
         }
         let access = Access::from_bits_truncate(access);
-        let mut fields = Fields(operands);
-        // The lengths are right by now: a field that is missing was not handed over by the caller.
-        let mut pointer = || fields.u64().map(Pointer).ok_or(Invalid::PayloadLength);
         let data = data as u32;
-        Ok(match opcode {
+        // The lengths are right by now: a field that is missing was not handed over by the caller.
+        Self::parse_operands(opcode, access, Fields(operands), data).ok_or(Invalid::PayloadLength)?
+    }
+
+    fn parse_operands(
+        opcode: Opcode,
+        access: Access,
+        mut fields: Fields<'_>,
+        data: u32,
+    ) -> Option<Result<Self, Invalid>> {
+        let pointer = Pointer(if opcode.operand_len() > 0 { fields.u64()? } else { 0 });
+        Some(Ok(match opcode {
             Opcode::CreateRecord => Self::CreateRecord { access, data },
-            Opcode::UpdateRecordPermissions => Self::UpdateRecordPermissions { pointer: pointer()?, access },
-            Opcode::ResolvePointer => Self::ResolvePointer { pointer: pointer()? },
-            Opcode::ReplaceRecord => Self::ReplaceRecord { pointer: pointer()?, data },
-            Opcode::DeleteRecord => Self::DeleteRecord { pointer: pointer()? },
-            Opcode::TakeoverRecord => Self::TakeoverRecord { pointer: pointer()? },
-            Opcode::TransferRecord => {
-                let pointer = pointer()?;
-                let owner = fields.u64().ok_or(Invalid::PayloadLength)?;
-                let owner = Owner::new(owner).ok_or(Invalid::OperandValue)?;
-                Self::TransferRecord { pointer, owner }
-            }
+            Opcode::UpdateRecordPermissions => Self::UpdateRecordPermissions { pointer, access },
+            Opcode::ResolvePointer => Self::ResolvePointer { pointer },
+            Opcode::ReplaceRecord => Self::ReplaceRecord { pointer, data },
+            Opcode::DeleteRecord => Self::DeleteRecord { pointer },
+            Opcode::TakeoverRecord => Self::TakeoverRecord { pointer },
+            Opcode::TransferRecord => match Owner::new(fields.u64()?) {
+                Some(owner) => Self::TransferRecord { pointer, owner },
+                None => return Some(Err(Invalid::OperandValue)),
+            },
             Opcode::Identify => Self::Identify,
             Opcode::Ping => Self::Ping { data },
-            Opcode::StatRecord => Self::StatRecord { pointer: pointer()? },
+            Opcode::StatRecord => Self::StatRecord { pointer },
             Opcode::ListRecords => Self::ListRecords,
-        })
+            Opcode::ReadRange => Self::ReadRange { pointer, offset: fields.u32()?, len: fields.u32()? },
+            Opcode::WriteRange => Self::WriteRange { pointer, offset: fields.u32()?, data },
+            Opcode::Append => Self::Append { pointer, data },
+            Opcode::CompareAndReplace => {
+                Self::CompareAndReplace { pointer, version: Version(fields.u64()?), data }
+            }
+            Opcode::FetchAdd => {
+                Self::FetchAdd { pointer, offset: fields.u32()?, delta: fields.u64()?.cast_signed() }
+            }
+            Opcode::ResolveIfChanged => Self::ResolveIfChanged { pointer, version: Version(fields.u64()?) },
+        }))
     }
 }
 
@@ -171,6 +240,12 @@ impl<D> Request<D> {
             Self::Ping { .. } => Opcode::Ping,
             Self::StatRecord { .. } => Opcode::StatRecord,
             Self::ListRecords => Opcode::ListRecords,
+            Self::ReadRange { .. } => Opcode::ReadRange,
+            Self::WriteRange { .. } => Opcode::WriteRange,
+            Self::Append { .. } => Opcode::Append,
+            Self::CompareAndReplace { .. } => Opcode::CompareAndReplace,
+            Self::FetchAdd { .. } => Opcode::FetchAdd,
+            Self::ResolveIfChanged { .. } => Opcode::ResolveIfChanged,
         }
     }
 
@@ -201,6 +276,16 @@ impl<D> Request<D> {
             Self::Ping { data } => Request::Ping { data: with(data) },
             Self::StatRecord { pointer } => Request::StatRecord { pointer },
             Self::ListRecords => Request::ListRecords,
+            Self::ReadRange { pointer, offset, len } => Request::ReadRange { pointer, offset, len },
+            Self::WriteRange { pointer, offset, data } => {
+                Request::WriteRange { pointer, offset, data: with(data) }
+            }
+            Self::Append { pointer, data } => Request::Append { pointer, data: with(data) },
+            Self::CompareAndReplace { pointer, version, data } => {
+                Request::CompareAndReplace { pointer, version, data: with(data) }
+            }
+            Self::FetchAdd { pointer, offset, delta } => Request::FetchAdd { pointer, offset, delta },
+            Self::ResolveIfChanged { pointer, version } => Request::ResolveIfChanged { pointer, version },
         }
     }
 }
@@ -230,6 +315,25 @@ impl<B: Default> Request<B> {
             | Self::StatRecord { pointer } => Message::bare(opcode, 0, pointed(pointer)),
             Self::Ping { data } => Message { opcode, access: 0, operands: Operands::new(), body: data },
             Self::Identify | Self::ListRecords => Message::bare(opcode, 0, Operands::new()),
+            Self::ReadRange { pointer, offset, len } => {
+                Message::bare(opcode, 0, pointed(pointer).with_u32(offset).with_u32(len))
+            }
+            Self::WriteRange { pointer, offset, data } => {
+                Message { opcode, access: 0, operands: pointed(pointer).with_u32(offset), body: data }
+            }
+            Self::Append { pointer, data } => {
+                Message { opcode, access: 0, operands: pointed(pointer), body: data }
+            }
+            Self::CompareAndReplace { pointer, version, data } => {
+                Message { opcode, access: 0, operands: pointed(pointer).with_u64(version.0), body: data }
+            }
+            Self::FetchAdd { pointer, offset, delta } => {
+                let operands = pointed(pointer).with_u32(offset).with_u64(delta.cast_unsigned());
+                Message::bare(opcode, 0, operands)
+            }
+            Self::ResolveIfChanged { pointer, version } => {
+                Message::bare(opcode, 0, pointed(pointer).with_u64(version.0))
+            }
         }
     }
 }

@@ -1,0 +1,177 @@
+//! Memory that is counted: where bytes are buffered they are charged, where they are freed they are released.
+//!
+//! One [`Budget`] covers a whole server: records, requests that are arriving, and data that only replies still
+//! hold (docs/PROTOCOL.md §7, total bytes). It can be shared between threads.
+
+mod data;
+mod payload;
+
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+pub use data::Data;
+pub use payload::Payload;
+pub(crate) use payload::extend;
+
+use crate::error::{Quota, Refusal};
+
+/// How many bytes a server may hold, and how many it does.
+#[derive(Debug)]
+pub struct Budget {
+    total: Gauge,
+    unfinished: Gauge,
+}
+
+#[derive(Debug)]
+struct Gauge {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+/// Which of the budget's two limits would be passed, with its value in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overrun {
+    /// All bytes together.
+    Total(u64),
+    /// The bytes of unfinished requests.
+    Unfinished(u64),
+}
+
+impl From<Overrun> for Refusal {
+    fn from(overrun: Overrun) -> Self {
+        let (quota, limit) = match overrun {
+            Overrun::Total(limit) => (Quota::ServerMemory, limit),
+            Overrun::Unfinished(limit) => (Quota::UnfinishedBytes, limit),
+        };
+        Self::QuotaExceeded { quota, limit }
+    }
+}
+
+impl Budget {
+    /// A budget with nothing used of `total` bytes, of which unfinished requests may have `unfinished`.
+    #[must_use]
+    pub fn new(total: u64, unfinished: u64) -> Self {
+        Self { total: Gauge::new(total), unfinished: Gauge::new(unfinished) }
+    }
+
+    /// Bytes in use, of records, unfinished requests and replies.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.total.used.load(Relaxed) as u64
+    }
+
+    /// Bytes in use by unfinished requests.
+    #[must_use]
+    pub fn unfinished(&self) -> u64 {
+        self.unfinished.used.load(Relaxed) as u64
+    }
+
+    /// Judges whether [`charge`](Self::charge) would succeed as things stand.
+    ///
+    /// # Errors
+    ///
+    /// The total would be passed.
+    pub fn allow(&self, bytes: usize) -> Result<(), Overrun> {
+        self.total.allow(bytes).map_err(Overrun::Total)
+    }
+
+    /// Charges bytes against the total.
+    ///
+    /// # Errors
+    ///
+    /// The total would be passed; nothing was charged.
+    pub fn charge(&self, bytes: usize) -> Result<(), Overrun> {
+        self.total.charge(bytes).map_err(Overrun::Total)
+    }
+
+    /// Releases bytes that were charged before.
+    pub fn release(&self, bytes: usize) {
+        self.total.release(bytes);
+    }
+}
+
+impl Gauge {
+    fn new(limit: u64) -> Self {
+        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), used: AtomicUsize::new(0) }
+    }
+
+    fn allow(&self, bytes: usize) -> Result<(), u64> {
+        let fits = self.used.load(Relaxed).checked_add(bytes).is_some_and(|used| used <= self.limit);
+        if bytes == 0 || fits { Ok(()) } else { Err(self.limit as u64) }
+    }
+
+    fn charge(&self, bytes: usize) -> Result<(), u64> {
+        let grown = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
+        self.used.fetch_update(Relaxed, Relaxed, grown).map(drop).map_err(|_| self.limit as u64)
+    }
+
+    fn release(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::sync::Arc;
+    use bytes::Bytes;
+
+    #[test]
+    fn bytes_are_counted_until_their_last_holder_lets_go() {
+        let budget = Arc::new(Budget::new(100, 40));
+        let mut payload = Payload::new(budget.clone());
+        payload.charge_unfinished(30).unwrap();
+        assert_eq!(payload.charge_unfinished(11), Err(Overrun::Unfinished(40)));
+        assert_eq!(payload.charge_unfinished(71), Err(Overrun::Total(100)));
+        assert_eq!((budget.used(), budget.unfinished()), (30, 30));
+
+        payload.extend(&[7; 22], 22);
+        let data = payload.settle().unwrap();
+        assert_eq!((budget.used(), budget.unfinished()), (22, 0));
+        let snapshot = Bytes::from(data.clone());
+        let slice = snapshot.slice(3..5);
+        drop((data, snapshot));
+        assert_eq!((slice.as_ref(), budget.used()), (&[7, 7][..], 22));
+        drop(slice);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_dropped_or_refused_payload_leaves_nothing_behind() {
+        let budget = Arc::new(Budget::new(100, 100));
+        let mut payload = Payload::new(budget.clone());
+        payload.charge_unfinished(60).unwrap();
+        payload.extend(&[0; 101], 101);
+        assert_eq!(payload.settle(), Err(Overrun::Total(100)));
+        assert_eq!((budget.used(), budget.unfinished()), (0, 0));
+
+        let mut payload = Payload::new(budget.clone());
+        payload.charge_unfinished(60).unwrap();
+        drop(payload);
+        assert_eq!((budget.used(), budget.unfinished()), (0, 0));
+    }
+
+    #[test]
+    fn data_in_the_place_of_others_cost_their_growth() {
+        let budget = Arc::new(Budget::new(100, 100));
+        let payload = |len| {
+            let mut payload = Payload::new(budget.clone());
+            payload.extend(&[1; 200][..len], len);
+            payload
+        };
+        let mut place = payload(80).settle().unwrap();
+        assert_eq!(payload(101).settle_into(&mut place), Err(Overrun::Total(100)));
+        assert_eq!((place.len(), budget.used()), (80, 80));
+        payload(100).settle_into(&mut place).unwrap();
+        assert_eq!((place.len(), budget.used()), (100, 100));
+
+        // While somebody reads the old data, both are held and both count.
+        payload(60).settle_into(&mut place).unwrap();
+        let snapshot = place.clone();
+        assert_eq!(payload(41).fits_in_place_of(&place), Err(Overrun::Total(100)));
+        assert_eq!(payload(41).settle_into(&mut place), Err(Overrun::Total(100)));
+        payload(40).settle_into(&mut place).unwrap();
+        assert_eq!((snapshot.len(), place.len(), budget.used()), (60, 40, 100));
+        drop((snapshot, place));
+        assert_eq!(budget.used(), 0);
+    }
+}

@@ -1,0 +1,71 @@
+//! What can be judged at a request's beginning and is judged again at its end (docs/PROTOCOL.md §3.2): the record, the
+//! right, the size.
+
+use super::{Record, Store};
+use crate::error::Refusal;
+use crate::types::{Access, Owner, Pointer};
+use crate::wire::Request;
+
+impl Store {
+    /// Judges a request of which the data, as far as they matter here, have a length.
+    pub(super) fn check<D>(
+        &self,
+        caller: Owner,
+        request: &Request<D>,
+        len: impl Fn(&D) -> usize,
+    ) -> Result<(), Refusal> {
+        let mut record = None;
+        if let Some((pointer, right)) = target(request) {
+            let target = self.record(pointer)?;
+            target.allow(caller, right)?;
+            record = Some(target);
+        }
+        let limit = self.config.limits.record;
+        let len = request.data().map_or(0, len);
+        if record_len(request, record, len) > u64::from(limit) {
+            return Err(Refusal::RecordTooLarge { limit });
+        }
+        Ok(())
+    }
+
+    pub(super) fn record(&self, pointer: Pointer) -> Result<&Record, Refusal> {
+        self.records.get(&pointer).ok_or(Refusal::AddressFault)
+    }
+
+    pub(super) fn record_mut(&mut self, pointer: Pointer) -> Result<&mut Record, Refusal> {
+        self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)
+    }
+}
+
+/// The record that a request is about, and the right that others need; none is for the owner alone.
+fn target<D>(request: &Request<D>) -> Option<(Pointer, Access)> {
+    let (pointer, right) = match *request {
+        Request::ResolvePointer { pointer }
+        | Request::StatRecord { pointer }
+        | Request::ReadRange { pointer, .. }
+        | Request::ResolveIfChanged { pointer, .. } => (pointer, Access::READ),
+        Request::ReplaceRecord { pointer, .. }
+        | Request::WriteRange { pointer, .. }
+        | Request::Append { pointer, .. }
+        | Request::CompareAndReplace { pointer, .. } => (pointer, Access::WRITE),
+        Request::FetchAdd { pointer, .. } => (pointer, Access::READ | Access::WRITE),
+        Request::TakeoverRecord { pointer } => (pointer, Access::TAKEOVER),
+        Request::UpdateRecordPermissions { pointer, .. }
+        | Request::DeleteRecord { pointer }
+        | Request::TransferRecord { pointer, .. } => (pointer, Access::empty()),
+        Request::CreateRecord { .. } | Request::Ping { .. } | Request::Identify | Request::ListRecords => {
+            return None;
+        }
+    };
+    Some((pointer, right))
+}
+
+/// How long the request, with data of this length, would make a record.
+fn record_len<D>(request: &Request<D>, record: Option<&Record>, len: usize) -> u64 {
+    let before = match request {
+        Request::WriteRange { offset, .. } => u64::from(*offset),
+        Request::Append { .. } => record.map_or(0, |record| record.data.len() as u64),
+        _ => 0,
+    };
+    before + len as u64
+}
