@@ -227,7 +227,7 @@ fn what_waits_in_the_server_does_not_run_out_of_time() {
     let peer = world.connect("127.0.0.1");
     let upload = packets(9, op::CREATE, 0, pattern(6000));
     let sent = [&ping(1, "x"), &upload[0], &ping(2, "x"), &upload[1], &ping(3, "x"), &upload[2][..300]];
-    world.send(peer, sent.map(|it| &it[..]).concat());
+    world.send(peer, sent.concat());
     for _ in 0..3 {
         for _ in 0..11 {
             assert!(!world.wants_read(peer));

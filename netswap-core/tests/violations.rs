@@ -112,7 +112,7 @@ fn other_transactions_do_not_continue_a_request() {
     // The same header under another XID is a request of its own.
     let other = packets(6, op::CREATE, 0, &pattern(3000)[FULL..]);
     assert_eq!(world.exchange(peer, &other[0]), []);
-    assert_eq!(world.ask(peer, &sent[1..].concat()).xid, 5);
+    assert_eq!(world.ask(peer, sent[1..].concat()).xid, 5);
     assert_eq!(world.ask(peer, &other[1]).xid, 6);
     assert_eq!(world.statistics().records, 2);
 }

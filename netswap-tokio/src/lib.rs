@@ -1,10 +1,18 @@
-//! NetSwap on tokio: a server to embed and, soon, a client to share between tasks.
+//! NetSwap on tokio: a server to embed and a client to share between tasks.
 //!
 //! The protocol itself and everything that it decides is in `netswap-core`; this crate moves bytes and waits.
 #![forbid(unsafe_code)]
 
+mod client;
 mod server;
 mod socket;
 
+pub use client::{Client, ConnectOptions, ConnectionEvent, Disconnect, Driver, Error, ErrorKind, Events};
 pub use netswap_core as core;
+pub use netswap_core::client::Outcome;
+pub use netswap_core::config::{Limits, Times};
+pub use netswap_core::error::{Quota, Refusal};
+pub use netswap_core::identity::IdentityKey;
+pub use netswap_core::types::{Access, Owner, Pointer, Version};
+pub use netswap_core::wire::{Identity, Stat};
 pub use server::{Server, ServerBuilder, ServerError, ServerHandle, Statistics, Traffic, default_total};

@@ -2,11 +2,10 @@
 
 use alloc::sync::Arc;
 
-use super::MAX_OPERANDS;
 use crate::error::Refusal;
 use crate::memory::{Budget, Overrun, Payload};
 use crate::time::Instant;
-use crate::wire::{Header, Opcode, Request};
+use crate::wire::{Header, MAX_OPERANDS, Opcode, Request};
 
 /// A message from the client of which the last packet has not arrived whole.
 #[derive(Debug)]

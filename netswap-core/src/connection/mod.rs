@@ -1,7 +1,9 @@
 //! The server's side of one connection: bytes in, requests to the engine, replies out in turn.
 
 mod clocks;
+mod endings;
 mod incoming;
+mod requests;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,17 +13,16 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use clocks::Clocks;
+use endings::{Ending, Stage};
 use incoming::{Incoming, State};
 
 use crate::config::Config;
 use crate::engine::{Engine, Incident, Peer};
-use crate::error::{Quota, Refusal, Violation};
-use crate::memory::{Budget, Data, Overrun, Payload};
+use crate::error::{Refusal, Violation};
+use crate::memory::{Budget, Data};
 use crate::time::Instant;
-use crate::types::{Pointer, Xid};
-use crate::wire::{
-    ABORT, Fragment, Header, MAX_OPERANDS, Message, Opcode, Operands, Output, PacketReader, Reply, Request,
-};
+use crate::types::Xid;
+use crate::wire::{Output, PacketReader, Reply};
 
 /// The state of one connection, from its first byte to its close.
 ///
@@ -59,26 +60,6 @@ pub struct Connection {
     last_word: Option<(Xid, Violation)>,
     departed: bool,
     clocks: Clocks,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Requests are read and answered.
-    Open,
-    /// The client, or the server, ends the connection as soon as what was read before is handled.
-    Ending(Ending),
-    /// No more requests are read; what is queued is sent. Then, where the client may still be sending, it is drained.
-    Flushing { linger: bool },
-    /// Everything is sent, and what the client still sends is thrown away.
-    Lingering { until: Instant },
-    /// There is nothing more to do.
-    Closed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    Eof,
-    Shutdown,
 }
 
 /// What an adapter has to do with the socket.
@@ -250,314 +231,9 @@ impl Connection {
         }
     }
 
-    fn give_up(&mut self, incident: Incident, now: Instant, engine: &mut impl Engine) {
-        engine.note(incident);
-        self.depart(now, engine);
-        self.drop_unfinished();
-        self.output.cancel_all();
-        self.stage = Stage::Closed;
-    }
-
-    fn depart(&mut self, now: Instant, engine: &mut impl Engine) {
-        if !core::mem::replace(&mut self.departed, true) {
-            engine.depart(self.peer, now);
-        }
-    }
-
-    fn is_reading_packets(&self) -> bool {
-        matches!(self.stage, Stage::Open | Stage::Ending(_))
-    }
-
-    fn has_room(&self) -> bool {
-        let limits = &self.config.limits;
-        let replies = self.output.messages() + self.executing.len();
-        replies < limits.queued_replies as usize && self.output.len() < limits.queued_bytes
-    }
-
-    fn read_backlog(&mut self, now: Instant, engine: &mut impl Engine) {
-        let backlog = core::mem::take(&mut self.backlog);
-        let mut rest = &backlog[..];
-        self.read_packets(&mut rest, now, engine);
-        let handled = backlog.len() - rest.len();
-        self.backlog = backlog;
-        self.backlog.drain(..handled);
-        if self.backlog.is_empty() {
-            self.backlog = Vec::new();
-        }
-    }
-
-    fn read_packets(&mut self, input: &mut &[u8], now: Instant, engine: &mut impl Engine) {
-        while self.is_reading_packets() && self.has_room() {
-            let Some(fragment) = self.reader.next(input) else { break };
-            if let Err(violation) = self.handle_fragment(&fragment, now, engine) {
-                self.violated(fragment.header.xid, violation, now, engine);
-            }
-        }
-        if self.is_reading_packets() {
-            self.clocks.mark_packet(self.reader.is_inside_packet(), now);
-        } else {
-            *input = &[];
-        }
-    }
-
-    fn handle_fragment(
-        &mut self,
-        fragment: &Fragment<'_>,
-        now: Instant,
-        engine: &mut impl Engine,
-    ) -> Result<(), Violation> {
-        if fragment.opens {
-            if fragment.header.opcode == ABORT {
-                return self.handle_abort(fragment.header);
-            }
-            self.open_packet(fragment.header)?;
-        }
-        let Some(message) = &mut self.current else { return Ok(()) };
-        message.extend(fragment.payload);
-        if !fragment.closes {
-            return Ok(());
-        }
-        self.clocks.packet_ended();
-        let Some(message) = self.current.take() else { return Ok(()) };
-        self.close_packet(message, now, engine)
-    }
-
-    /// A packet begins: the next of a message that has begun, or a new message's first.
-    fn open_packet(&mut self, header: Header) -> Result<(), Violation> {
-        if !self.incoming.is_empty()
-            && let Some(mut message) = self.incoming.remove(&header.xid)
-        {
-            let expected = message.header.continuation();
-            message.header = header;
-            self.current = Some(message);
-            return if expected == Some(header) { Ok(()) } else { Err(Violation::Continuation) };
-        }
-        let opcode = Opcode::from_u8(header.opcode);
-        let largest = u64::from(self.config.limits.record) + 16;
-        if opcode.is_none() && u64::from(header.remaining) > largest {
-            return Err(Violation::UnknownOpcode);
-        }
-        self.current = Some(Incoming::new(header, opcode, &self.budget));
-        Ok(())
-    }
-
-    /// A packet has arrived whole, with the message so far.
-    fn close_packet(
-        &mut self,
-        mut message: Incoming,
-        now: Instant,
-        engine: &mut impl Engine,
-    ) -> Result<(), Violation> {
-        let Header { xid, .. } = message.header;
-        let last = message.header.is_last();
-        let judged = match message.state {
-            State::Refused if last => {
-                self.discarding -= 1;
-                return Ok(());
-            }
-            State::Refused => None,
-            State::Begun => Some(self.judge_beginning(&mut message, now, engine)),
-            State::Accepted(request) => Some(match self.count_bytes(&mut message) {
-                // Complete, it is judged as a whole: what comes before this limit in the order of checks is named.
-                Err(overrun) if last => {
-                    message.spoil(overrun);
-                    Ok(request)
-                }
-                counted => counted.map(|()| request).map_err(Refusal::from),
-            }),
-        };
-        match judged {
-            Some(Ok(request)) if last => {
-                self.unfinished -= message.unfinished() as u64;
-                let budget = self.budget.clone();
-                self.execute(xid, message.complete(request, &budget), now, engine);
-                return Ok(());
-            }
-            Some(Ok(request)) => message.state = State::Accepted(request),
-            Some(Err(refusal)) => {
-                if !last && self.discarding >= self.config.limits.unfinished_requests {
-                    return Err(Violation::TooManyDiscarded);
-                }
-                engine.note(Incident::Refused(message.opcode, refusal));
-                self.output.push(xid, Reply::<Data>::Refused(refusal).encode());
-                if last {
-                    self.unfinished -= message.unfinished() as u64;
-                    return Ok(());
-                }
-                self.discarding += 1;
-                self.unfinished -= message.discard() as u64;
-            }
-            None => {}
-        }
-        message.last_packet = self.clocks.reading_time(now);
-        self.incoming.insert(xid, message);
-        Ok(())
-    }
-
-    /// Judges everything that can be judged with a message's first packet (docs/PROTOCOL.md §3.2).
-    fn judge_beginning(
-        &mut self,
-        message: &mut Incoming,
-        now: Instant,
-        engine: &mut impl Engine,
-    ) -> Result<Request<u32>, Refusal> {
-        let request = message.parse()?;
-        if message.header.is_last() {
-            // Complete: the engine judges it when it carries it out.
-            return Ok(request);
-        }
-        engine.judge(self.peer, &request, now)?;
-        let limit = self.config.limits.unfinished_requests;
-        let unfinished = self.incoming.len() - self.discarding as usize;
-        match self.count_bytes(message) {
-            // Of several quotas the lowest number is named: 1 before 4 before 5.
-            Err(overrun @ Overrun::Total(_)) => Err(overrun.into()),
-            _ if unfinished >= limit as usize => {
-                Err(Refusal::QuotaExceeded { quota: Quota::UnfinishedRequests, limit: u64::from(limit) })
-            }
-            counted => counted.map(|()| request).map_err(Refusal::from),
-        }
-    }
-
-    /// Counts the bytes of a packet that has arrived (docs/PROTOCOL.md §7.2).
-    fn count_bytes(&mut self, message: &mut Incoming) -> Result<(), Overrun> {
-        let bytes = message.header.payload_len();
-        let limit = self.config.limits.connection_unfinished;
-        if self.unfinished.saturating_add(bytes as u64) > limit {
-            self.budget.allow(bytes)?;
-            return Err(Overrun::Unfinished(limit));
-        }
-        message.charge(bytes)?;
-        self.unfinished += bytes as u64;
-        Ok(())
-    }
-
-    fn execute(&mut self, xid: Xid, request: Request<Payload>, now: Instant, engine: &mut impl Engine) {
-        match engine.execute(self.peer, xid, request, now) {
-            Some(reply) => self.reply(xid, reply, engine),
-            None => self.executing.push(xid),
-        }
-    }
-
-    fn reply(&mut self, xid: Xid, reply: Reply<Data>, engine: &mut impl Engine) {
-        let message = match reply {
-            Reply::Pointers(pointers) => self.list(pointers).unwrap_or_else(|refusal| {
-                // The request itself was counted when it was carried out.
-                engine.note(Incident::Refused(None, refusal));
-                Reply::Refused(refusal).encode()
-            }),
-            reply => reply.encode(),
-        };
-        self.output.push(xid, message);
-    }
-
-    /// The one reply whose bytes are made here, away from the store's lock: sorted, and counted like all others.
-    fn list(&self, mut pointers: Vec<Pointer>) -> Result<Message<Data>, Refusal> {
-        pointers.sort_unstable();
-        let message = Reply::<Vec<u8>>::Pointers(pointers).encode();
-        let mut payload = Payload::new(self.budget.clone());
-        payload.extend(&message.body, message.body.len());
-        let Message { opcode, access, operands, .. } = message;
-        Ok(Message { opcode, access, operands, body: payload.settle()? })
-    }
-
-    /// The client abandons a transaction (docs/PROTOCOL.md §2.5).
-    fn handle_abort(&mut self, header: Header) -> Result<(), Violation> {
-        if header.remaining != 0 || header.access != 0 {
-            return Err(Violation::Abort);
-        }
-        self.clocks.packet_ended();
-        let xid = header.xid;
-        let mut abandoned = false;
-        if let Some(message) = self.incoming.remove(&xid) {
-            if message.state == State::Refused {
-                // Its refusal was its terminal.
-                self.discarding -= 1;
-                return Ok(());
-            }
-            self.unfinished -= message.unfinished() as u64;
-            abandoned = true;
-        }
-        let before = self.executing.len();
-        self.executing.retain(|it| *it != xid);
-        abandoned |= self.executing.len() < before;
-        abandoned |= self.output.cancel(xid);
-        if abandoned {
-            self.abort(xid);
-        }
-        Ok(())
-    }
-
-    fn abort(&mut self, xid: Xid) {
-        self.output.push(xid, Message::<Data>::bare(ABORT, 0, Operands::new()));
-    }
-
-    /// The client broke the protocol (docs/PROTOCOL.md §5.1).
-    fn violated(&mut self, xid: Xid, violation: Violation, now: Instant, engine: &mut impl Engine) {
-        engine.note(Incident::Violated(violation));
-        self.depart(now, engine);
-        self.drop_unfinished();
-        self.executing.clear();
-        self.last_word = Some((xid, violation));
-        self.stage = Stage::Flushing { linger: self.stage != Stage::Ending(Ending::Eof) };
-    }
-
-    fn drop_unfinished(&mut self) {
-        self.current = None;
-        self.incoming = HashMap::default();
-        self.discarding = 0;
-        self.unfinished = 0;
-        self.backlog = Vec::new();
-        self.clocks.packet_ended();
-    }
-
     /// Of the unfinished requests' latest complete packets the oldest, in reading time.
     fn oldest_packet(&self) -> Option<Instant> {
         let arriving = self.current.iter().filter(|message| message.state != State::Begun);
         self.incoming.values().chain(arriving).map(|message| message.last_packet).min()
-    }
-
-    /// Goes on to the next stage where this one has come to its end, and sets the clocks.
-    fn settle(&mut self, now: Instant) {
-        if let Stage::Ending(ending) = self.stage
-            && self.backlog.is_empty()
-        {
-            self.end(ending);
-        }
-        if let Stage::Flushing { linger } = self.stage
-            && self.executing.is_empty()
-        {
-            if self.output.is_empty()
-                && let Some((xid, violation)) = self.last_word.take()
-            {
-                self.output.push(xid, Reply::<Data>::Malformed(violation).encode());
-            }
-            if self.output.is_empty() {
-                self.stage = if linger {
-                    Stage::Lingering { until: now + self.config.times.linger }
-                } else {
-                    Stage::Closed
-                };
-            }
-        }
-        let reading = self.wants_read();
-        self.clocks.mark_reading(reading, now);
-        self.clocks.mark_output(&self.output, self.config.times.slow_bytes, now);
-    }
-
-    fn end(&mut self, ending: Ending) {
-        if ending == Ending::Shutdown {
-            let mut unanswered: Vec<Xid> = self
-                .incoming
-                .values()
-                .chain(&self.current)
-                .filter(|it| it.state != State::Refused)
-                .map(|it| it.header.xid)
-                .collect();
-            unanswered.sort_unstable();
-            unanswered.into_iter().for_each(|xid| self.abort(xid));
-        }
-        self.drop_unfinished();
-        self.stage = Stage::Flushing { linger: ending == Ending::Shutdown };
     }
 }

@@ -72,7 +72,7 @@ impl World {
 
     pub(crate) fn send(&mut self, peer: Peer, bytes: impl AsRef<[u8]>) {
         self.server.handle_input(peer.id, bytes.as_ref(), self.now);
-        self.reap();
+        self.reap(peer);
     }
 
     pub(crate) fn output(&self, peer: Peer) -> &Output {
@@ -91,7 +91,7 @@ impl World {
             self.server.sent(peer.id, piece.len(), self.now);
             taken.extend(piece);
         }
-        self.reap();
+        self.reap(peer);
         taken
     }
 
@@ -156,7 +156,7 @@ impl World {
             last = Some(due);
             self.now = self.now.max(due);
             self.server.handle_timeout(self.now);
-            self.reap();
+            self.reap_all();
         }
         self.now = until;
     }
@@ -174,7 +174,7 @@ impl World {
     /// A client ends its side of the stream.
     pub(crate) fn end(&mut self, peer: Peer) {
         self.server.handle_eof(peer.id, self.now);
-        self.reap();
+        self.reap(peer);
     }
 
     /// A connection is reset.
@@ -185,7 +185,7 @@ impl World {
 
     pub(crate) fn shut_down(&mut self) {
         self.server.handle_shutdown(self.now);
-        self.reap();
+        self.reap_all();
     }
 
     /// What the server does with a client's socket.
@@ -206,8 +206,15 @@ impl World {
         self.statistics().bytes
     }
 
-    /// Closes the sockets that the server is done with.
-    fn reap(&mut self) {
+    /// Closes the socket of a client, where the server is done with it.
+    fn reap(&mut self, peer: Peer) {
+        if self.phase(peer) == Phase::Closed {
+            self.server.disconnect(peer.id, self.now);
+        }
+    }
+
+    /// Closes all sockets that the server is done with.
+    fn reap_all(&mut self) {
         for id in self.server.closed() {
             self.server.disconnect(id, self.now);
         }

@@ -1,0 +1,243 @@
+//! Packets from the client: gathered into requests, judged, carried out, answered.
+
+use alloc::vec::Vec;
+
+use super::Connection;
+use super::endings::Stage;
+use super::incoming::{Incoming, State};
+use crate::engine::{Engine, Incident};
+use crate::error::{Quota, Refusal, Violation};
+use crate::memory::{Data, Overrun, Payload};
+use crate::time::Instant;
+use crate::types::{Pointer, Xid};
+use crate::wire::{ABORT, Fragment, Header, Message, Opcode, Operands, Reply, Request};
+
+impl Connection {
+    fn is_reading_packets(&self) -> bool {
+        matches!(self.stage, Stage::Open | Stage::Ending(_))
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let limits = &self.config.limits;
+        let replies = self.output.messages() + self.executing.len();
+        replies < limits.queued_replies as usize && self.output.len() < limits.queued_bytes
+    }
+
+    pub(super) fn read_backlog(&mut self, now: Instant, engine: &mut impl Engine) {
+        let backlog = core::mem::take(&mut self.backlog);
+        let mut rest = &backlog[..];
+        self.read_packets(&mut rest, now, engine);
+        let handled = backlog.len() - rest.len();
+        self.backlog = backlog;
+        self.backlog.drain(..handled);
+        if self.backlog.is_empty() {
+            self.backlog = Vec::new();
+        }
+    }
+
+    pub(super) fn read_packets(&mut self, input: &mut &[u8], now: Instant, engine: &mut impl Engine) {
+        while self.is_reading_packets() && self.has_room() {
+            let Some(fragment) = self.reader.next(input) else { break };
+            if let Err(violation) = self.handle_fragment(&fragment, now, engine) {
+                self.violated(fragment.header.xid, violation, now, engine);
+            }
+        }
+        if self.is_reading_packets() {
+            self.clocks.mark_packet(self.reader.is_inside_packet(), now);
+        } else {
+            *input = &[];
+        }
+    }
+
+    fn handle_fragment(
+        &mut self,
+        fragment: &Fragment<'_>,
+        now: Instant,
+        engine: &mut impl Engine,
+    ) -> Result<(), Violation> {
+        if fragment.opens {
+            if fragment.header.opcode == ABORT {
+                return self.handle_abort(fragment.header);
+            }
+            self.open_packet(fragment.header)?;
+        }
+        let Some(message) = &mut self.current else { return Ok(()) };
+        message.extend(fragment.payload);
+        if !fragment.closes {
+            return Ok(());
+        }
+        self.clocks.packet_ended();
+        let Some(message) = self.current.take() else { return Ok(()) };
+        self.close_packet(message, now, engine)
+    }
+
+    /// A packet begins: the next of a message that has begun, or a new message's first.
+    fn open_packet(&mut self, header: Header) -> Result<(), Violation> {
+        if !self.incoming.is_empty()
+            && let Some(mut message) = self.incoming.remove(&header.xid)
+        {
+            let expected = message.header.continuation();
+            message.header = header;
+            self.current = Some(message);
+            return if expected == Some(header) { Ok(()) } else { Err(Violation::Continuation) };
+        }
+        let opcode = Opcode::from_u8(header.opcode);
+        let largest = u64::from(self.config.limits.record) + 16;
+        if opcode.is_none() && u64::from(header.remaining) > largest {
+            return Err(Violation::UnknownOpcode);
+        }
+        self.current = Some(Incoming::new(header, opcode, &self.budget));
+        Ok(())
+    }
+
+    /// A packet has arrived whole, with the message so far.
+    fn close_packet(
+        &mut self,
+        mut message: Incoming,
+        now: Instant,
+        engine: &mut impl Engine,
+    ) -> Result<(), Violation> {
+        let Header { xid, .. } = message.header;
+        let last = message.header.is_last();
+        let judged = match message.state {
+            State::Refused if last => {
+                self.discarding -= 1;
+                return Ok(());
+            }
+            State::Refused => None,
+            State::Begun => Some(self.judge_beginning(&mut message, now, engine)),
+            State::Accepted(request) => Some(match self.count_bytes(&mut message) {
+                // Complete, it is judged as a whole: what comes before this limit in the order of checks is named.
+                Err(overrun) if last => {
+                    message.spoil(overrun);
+                    Ok(request)
+                }
+                counted => counted.map(|()| request).map_err(Refusal::from),
+            }),
+        };
+        match judged {
+            Some(Ok(request)) if last => {
+                self.unfinished -= message.unfinished() as u64;
+                let budget = self.budget.clone();
+                self.execute(xid, message.complete(request, &budget), now, engine);
+                return Ok(());
+            }
+            Some(Ok(request)) => message.state = State::Accepted(request),
+            Some(Err(refusal)) => {
+                if !last && self.discarding >= self.config.limits.unfinished_requests {
+                    return Err(Violation::TooManyDiscarded);
+                }
+                engine.note(Incident::Refused(message.opcode, refusal));
+                self.output.push(xid, Reply::<Data>::Refused(refusal).encode());
+                if last {
+                    self.unfinished -= message.unfinished() as u64;
+                    return Ok(());
+                }
+                self.discarding += 1;
+                self.unfinished -= message.discard() as u64;
+            }
+            None => {}
+        }
+        message.last_packet = self.clocks.reading_time(now);
+        self.incoming.insert(xid, message);
+        Ok(())
+    }
+
+    /// Judges everything that can be judged with a message's first packet (docs/PROTOCOL.md §3.2).
+    fn judge_beginning(
+        &mut self,
+        message: &mut Incoming,
+        now: Instant,
+        engine: &mut impl Engine,
+    ) -> Result<Request<u32>, Refusal> {
+        let request = message.parse()?;
+        if message.header.is_last() {
+            // Complete: the engine judges it when it carries it out.
+            return Ok(request);
+        }
+        engine.judge(self.peer, &request, now)?;
+        let limit = self.config.limits.unfinished_requests;
+        let unfinished = self.incoming.len() - self.discarding as usize;
+        match self.count_bytes(message) {
+            // Of several quotas the lowest number is named: 1 before 4 before 5.
+            Err(overrun @ Overrun::Total(_)) => Err(overrun.into()),
+            _ if unfinished >= limit as usize => {
+                Err(Refusal::QuotaExceeded { quota: Quota::UnfinishedRequests, limit: u64::from(limit) })
+            }
+            counted => counted.map(|()| request).map_err(Refusal::from),
+        }
+    }
+
+    /// Counts the bytes of a packet that has arrived (docs/PROTOCOL.md §7.2).
+    fn count_bytes(&mut self, message: &mut Incoming) -> Result<(), Overrun> {
+        let bytes = message.header.payload_len();
+        let limit = self.config.limits.connection_unfinished;
+        if self.unfinished.saturating_add(bytes as u64) > limit {
+            self.budget.allow(bytes)?;
+            return Err(Overrun::Unfinished(limit));
+        }
+        message.charge(bytes)?;
+        self.unfinished += bytes as u64;
+        Ok(())
+    }
+
+    fn execute(&mut self, xid: Xid, request: Request<Payload>, now: Instant, engine: &mut impl Engine) {
+        match engine.execute(self.peer, xid, request, now) {
+            Some(reply) => self.reply(xid, reply, engine),
+            None => self.executing.push(xid),
+        }
+    }
+
+    pub(super) fn reply(&mut self, xid: Xid, reply: Reply<Data>, engine: &mut impl Engine) {
+        let message = match reply {
+            Reply::Pointers(pointers) => self.list(pointers).unwrap_or_else(|refusal| {
+                // The request itself was counted when it was carried out.
+                engine.note(Incident::Refused(None, refusal));
+                Reply::Refused(refusal).encode()
+            }),
+            reply => reply.encode(),
+        };
+        self.output.push(xid, message);
+    }
+
+    /// The one reply whose bytes are made here, away from the store's lock: sorted, and counted like all others.
+    fn list(&self, mut pointers: Vec<Pointer>) -> Result<Message<Data>, Refusal> {
+        pointers.sort_unstable();
+        let message = Reply::<Vec<u8>>::Pointers(pointers).encode();
+        let mut payload = Payload::new(self.budget.clone());
+        payload.extend(&message.body, message.body.len());
+        let Message { opcode, access, operands, .. } = message;
+        Ok(Message { opcode, access, operands, body: payload.settle()? })
+    }
+
+    /// The client abandons a transaction (docs/PROTOCOL.md §2.5).
+    fn handle_abort(&mut self, header: Header) -> Result<(), Violation> {
+        if header.remaining != 0 || header.access != 0 {
+            return Err(Violation::Abort);
+        }
+        self.clocks.packet_ended();
+        let xid = header.xid;
+        let mut abandoned = false;
+        if let Some(message) = self.incoming.remove(&xid) {
+            if message.state == State::Refused {
+                // Its refusal was its terminal.
+                self.discarding -= 1;
+                return Ok(());
+            }
+            self.unfinished -= message.unfinished() as u64;
+            abandoned = true;
+        }
+        let before = self.executing.len();
+        self.executing.retain(|it| *it != xid);
+        abandoned |= self.executing.len() < before;
+        abandoned |= self.output.cancel(xid);
+        if abandoned {
+            self.abort(xid);
+        }
+        Ok(())
+    }
+
+    pub(super) fn abort(&mut self, xid: Xid) {
+        self.output.push(xid, Message::<Data>::bare(ABORT, 0, Operands::new()));
+    }
+}

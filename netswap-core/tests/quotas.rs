@@ -1,0 +1,334 @@
+//! Quotas 1 to 5: what counts, what is refused, and which one is named (docs/PROTOCOL.md §4.2, §7.1, §7.2).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use netswap_core::config::Config;
+use netswap_core::engine::Peer;
+use netswap_core::error::Quota;
+use support::wire::{
+    self, FULL, abort, aborted, address_fault, ok, op, packets, pattern, ping, quota, request, resolved,
+    unsupported,
+};
+use support::{OVERHEAD, World};
+
+fn world(change: impl FnOnce(&mut Config)) -> (World, Peer, Peer) {
+    let mut world = World::with(|config| {
+        config.limits.record = 10_000;
+        change(config);
+    });
+    let (one, other) = (world.connect("127.0.0.1"), world.connect("127.0.0.2"));
+    (world, one, other)
+}
+
+fn create(xid: u32, len: usize) -> Vec<u8> {
+    request(xid, op::CREATE, 7, pattern(len))
+}
+
+fn replace(xid: u32, pointer: u64, len: usize) -> Vec<u8> {
+    wire::about(xid, op::REPLACE, pointer, pattern(len))
+}
+
+fn version(xid: u32, version: u64) -> wire::Message {
+    ok(xid, version.to_be_bytes())
+}
+
+/// Fills a server with a total of 10 000 bytes to the last byte: the pointer of a record of 1000.
+fn full() -> (World, Peer, Peer, u64) {
+    let (mut world, one, other) = world(|config| config.limits.total = 10_000);
+    let pointer = world.create(one, 7, pattern(1000));
+    world.create(one, 7, pattern(10_000 - 1000 - 2 * OVERHEAD as usize));
+    assert_eq!(world.bytes(), 10_000);
+    (world, one, other, pointer)
+}
+
+#[test]
+fn the_total_is_used_to_the_last_byte() {
+    for len in [0, 1000, 1390, 1391, 4000] {
+        let (mut world, one, _) = world(|config| config.limits.total = 10_000);
+        let room = 10_000 - OVERHEAD as usize * 2 - len;
+        world.create(one, 0, pattern(room));
+        assert_eq!(world.ask(one, create(2, len + 1)), quota(2, 1, 10_000), "{len}");
+        assert_eq!(world.bytes(), room as u64 + OVERHEAD);
+        assert_eq!(world.ask(one, create(3, len)).code, 0, "{len}");
+        assert_eq!(world.bytes(), 10_000);
+        assert_eq!(world.statistics().counters.quota(Quota::ServerMemory), 1);
+    }
+}
+
+#[test]
+fn what_does_not_grow_goes_on_when_the_server_is_full() {
+    let (mut world, one, other, pointer) = full();
+    assert_eq!(world.ask(one, create(2, 0)), quota(2, 1, 10_000));
+    assert_eq!(world.ask(one, ping(2, "x")), quota(2, 1, 10_000));
+    assert_eq!(world.ask(one, ping(2, "")), ok(2, ""));
+    for _ in 0..1000 {
+        assert_eq!(world.ask(other, wire::about(2, op::RESOLVE, pointer, [])), resolved(2, pattern(1000)));
+        assert_eq!(world.ask(other, wire::about(2, op::STAT, pointer, [])).code, 0);
+    }
+    assert_eq!(world.ask(one, replace(2, pointer, 1001)), quota(2, 1, 10_000));
+    assert_eq!(world.ask(one, replace(2, pointer, 1000)), version(2, 2));
+    assert_eq!(world.ask(one, replace(2, pointer, 999)), version(2, 3));
+    assert_eq!(world.bytes(), 9999);
+    assert_eq!(world.ask(one, replace(2, pointer, 1000)), version(2, 4));
+    assert_eq!(world.ask(one, wire::about(2, op::DELETE, pointer, [])), ok(2, []));
+    assert_eq!(world.bytes(), 10_000 - 1000 - OVERHEAD);
+}
+
+#[test]
+fn a_list_counts_until_it_is_sent() {
+    let (mut world, one, other, pointer) = full();
+    assert_eq!(world.ask(one, request(2, op::LIST, 0, [])), quota(2, 1, 10_000));
+    let counters = world.statistics().counters;
+    assert_eq!(counters.quota(Quota::ServerMemory), 1);
+    assert_eq!(counters.requests(netswap_core::wire::Opcode::ListRecords), 1);
+    // An empty one counts nothing.
+    assert_eq!(world.ask(other, request(2, op::LIST, 0, [])), ok(2, []));
+    assert_eq!(world.ask(one, replace(2, pointer, 1000 - 16)), version(2, 2));
+    assert_eq!(world.ask(one, request(2, op::LIST, 0, [])).payload.len(), 16);
+}
+
+#[test]
+fn what_only_a_reply_still_holds_counts() {
+    let (mut world, one, other) = world(|config| {
+        config.limits.record = 200_000;
+        config.limits.total = 400_000;
+    });
+    let pointer = world.create(one, 1, pattern(200_000));
+    world.send(other, wire::about(2, op::RESOLVE, pointer, []));
+    // The old data are still being sent: the new come on top.
+    let ask = |world: &mut World, bytes: Vec<u8>| {
+        world.send(one, bytes);
+        world.replies(one)
+    };
+    assert_eq!(ask(&mut world, replace(2, pointer, 200_000)), [quota(2, 1, 400_000)]);
+    assert_eq!(ask(&mut world, replace(2, pointer, 150_000)), [version(2, 2)]);
+    assert_eq!(world.bytes(), 350_000 + OVERHEAD);
+    assert_eq!(ask(&mut world, create(2, 50_000)), [quota(2, 1, 400_000)]);
+    assert_eq!(world.replies(other), [resolved(2, pattern(200_000))]);
+    assert_eq!(world.bytes(), 150_000 + OVERHEAD);
+    assert_eq!(ask(&mut world, replace(2, pointer, 200_000)), [version(2, 3)]);
+    // So does the echo of a PING.
+    world.send(other, ping(3, pattern(100_000)));
+    assert_eq!(world.bytes(), 300_000 + OVERHEAD);
+    assert_eq!(world.replies(other), [ok(3, pattern(100_000))]);
+    assert_eq!(world.bytes(), 200_000 + OVERHEAD);
+}
+
+#[test]
+fn unfinished_bytes_count_in_the_total_as_they_arrive() {
+    let (mut world, one, other) = world(|config| config.limits.total = 10_000);
+    world.create(other, 0, pattern(5000));
+    let upload = packets(2, op::CREATE, 0, pattern(9000));
+    for n in 1..=3 {
+        assert_eq!(world.exchange(one, &upload[n - 1]), []);
+        assert_eq!(world.bytes(), 5000 + OVERHEAD + (n * FULL) as u64);
+        assert_eq!(world.statistics().unfinished_bytes, (n * FULL) as u64);
+    }
+    assert_eq!(world.ask(one, &upload[3]), quota(2, 1, 10_000));
+    assert_eq!((world.bytes(), world.statistics().unfinished_bytes), (5000 + OVERHEAD, 0));
+    assert_eq!(world.exchange(one, upload[4..].concat()), []);
+    assert_eq!(world.statistics().counters.quota(Quota::ServerMemory), 1);
+    // A declared length counts nothing.
+    assert_eq!(world.exchange(one, wire::header(3, 9000, op::CREATE, 0)), []);
+    assert_eq!(world.bytes(), 5000 + OVERHEAD);
+}
+
+#[test]
+fn an_owner_has_so_many_bytes_and_so_many_records() {
+    let (mut world, one, other) = world(|config| {
+        config.limits.owner_bytes = Some(3000);
+        config.limits.owner_records = Some(3);
+    });
+    let limit = 3000 - 2 * OVERHEAD as usize;
+    let pointer = world.create(one, 7, "");
+    assert_eq!(world.ask(one, create(2, limit + 1)), quota(2, 2, 3000));
+    assert_eq!(world.ask(one, create(2, limit)).code, 0);
+    // Several are exceeded: the lowest is named.
+    assert_eq!(world.ask(one, create(2, 0)), quota(2, 2, 3000));
+    // It is the record's owner who must have room, whoever writes.
+    assert_eq!(world.ask(other, replace(2, pointer, 1)), quota(2, 2, 3000));
+    assert_eq!(world.ask(other, create(2, limit)).code, 0);
+    assert_eq!(world.bytes(), 3000 + limit as u64 + OVERHEAD);
+    assert_eq!(world.statistics().counters.quota(Quota::OwnerBytes), 3);
+
+    let (mut world, one, _) = self::world(|config| config.limits.owner_records = Some(3));
+    let first = world.create(one, 0, "");
+    world.create(one, 0, "");
+    world.create(one, 0, "");
+    assert_eq!(world.ask(one, create(2, 0)), quota(2, 3, 3));
+    assert_eq!(world.ask(one, replace(2, first, 5000)), version(2, 2));
+    assert_eq!(world.ask(one, wire::about(2, op::DELETE, first, [])), ok(2, []));
+    assert_eq!(world.ask(one, create(2, 0)).code, 0);
+    assert_eq!(world.statistics().counters.quota(Quota::OwnerRecords), 1);
+}
+
+#[test]
+fn a_change_of_owner_counts_for_the_new_one() {
+    for (bytes, records, refused) in
+        [(Some(400), None, Some((2, 400))), (None, Some(1), Some((3, 1))), (Some(500), Some(2), None)]
+    {
+        let (mut world, one, other) = world(|config| {
+            config.limits.owner_bytes = bytes;
+            config.limits.owner_records = records;
+        });
+        world.create(other, 0, pattern(72));
+        let pointer = world.create(one, 7, pattern(172));
+        for (peer, sent) in [
+            (other, wire::about(2, op::TAKEOVER, pointer, [])),
+            (one, wire::about(2, op::TRANSFER, pointer, other.owner.get().to_be_bytes())),
+        ] {
+            match refused {
+                Some((number, limit)) => assert_eq!(world.ask(peer, sent), quota(2, number, limit)),
+                None => {
+                    assert_eq!(world.ask(peer, sent), ok(2, []));
+                    let back = wire::about(2, op::TRANSFER, pointer, one.owner.get().to_be_bytes());
+                    assert_eq!(world.ask(other, back), ok(2, []));
+                }
+            }
+            // To become what one is takes no room.
+            assert_eq!(world.ask(one, wire::about(2, op::TAKEOVER, pointer, [])), ok(2, []));
+        }
+        let stat = world.ask(one, wire::about(2, op::STAT, pointer, [])).payload;
+        assert_eq!(stat[12..20], one.owner.get().to_be_bytes());
+    }
+}
+
+#[test]
+fn so_many_requests_of_a_connection_may_be_unfinished() {
+    let (mut world, one, other) = world(|config| config.limits.unfinished_requests = 3);
+    let sent = |xid| packets(xid, op::CREATE, 0, pattern(2000));
+    for xid in 1..=3 {
+        assert_eq!(world.exchange(one, &sent(xid)[0]), []);
+    }
+    // It is judged when the first packet is complete. One packet alone is never unfinished, a refused one does not count.
+    let fourth = &sent(4)[0];
+    assert_eq!(world.exchange(one, &fourth[..fourth.len() - 1]), []);
+    assert_eq!(world.ask(one, &fourth[fourth.len() - 1..]), quota(4, 4, 3));
+    assert_eq!(world.statistics().unfinished_bytes, 3 * FULL as u64);
+    assert_eq!(world.ask(one, create(5, FULL)).code, 0);
+    assert_eq!(world.ask(one, &packets(6, op::UNKNOWN, 0, pattern(2000))[0]), unsupported(6));
+    // Others have their own count. What ends makes room.
+    assert_eq!(world.exchange(other, &sent(4)[0]), []);
+    assert_eq!(world.ask(one, &sent(2)[1]).code, 0);
+    assert_eq!(world.exchange(one, &sent(7)[0]), []);
+    assert_eq!(world.ask(one, abort(3)), aborted(3));
+    assert_eq!(world.exchange(one, &sent(8)[0]), []);
+    assert_eq!(world.ask(one, &sent(9)[0]), quota(9, 4, 3));
+    assert_eq!(world.statistics().counters.quota(Quota::UnfinishedRequests), 2);
+}
+
+#[test]
+fn so_many_bytes_of_a_connection_may_be_unfinished() {
+    let limit = 3 * FULL + 10;
+    let (mut world, one, other) = world(|config| config.limits.connection_unfinished = limit as u64);
+    let pointer = world.create(one, 0, "");
+    // The last packet and the operands count too.
+    let exactly = replace(2, pointer, limit - 8);
+    assert_eq!(world.ask(one, &exactly), version(2, 2));
+    assert_eq!(world.ask(one, replace(3, pointer, limit - 7)), quota(3, 5, limit as u64));
+    assert_eq!(world.ask(one, create(3, limit + 1)), quota(3, 5, limit as u64));
+    assert_eq!(world.ask(one, create(3, limit)).code, 0);
+    // Several requests share the limit; the one that would exceed it is refused, and the others go on.
+    let uploads = [4, 5].map(|xid| packets(xid, op::CREATE, 0, pattern(2 * FULL)));
+    assert_eq!(world.exchange(one, [&uploads[0][0][..], &uploads[1][0]].concat()), []);
+    assert_eq!(world.exchange(other, packets(4, op::CREATE, 0, pattern(limit))[..3].concat()), []);
+    assert_eq!(world.exchange(one, &packets(6, op::CREATE, 0, pattern(2 * FULL))[0]), []);
+    assert_eq!(world.ask(one, &uploads[0][1]), quota(4, 5, limit as u64));
+    assert_eq!(world.ask(one, &uploads[1][1]).code, 0);
+    assert_eq!(world.ask(one, create(7, FULL)).code, 0);
+    assert_eq!(world.statistics().unfinished_bytes, 4 * FULL as u64);
+    assert_eq!(world.statistics().counters.quota(Quota::UnfinishedBytes), 3);
+}
+
+#[test]
+fn so_many_bytes_of_all_connections_may_be_unfinished() {
+    let limit = 4 * FULL as u64;
+    let (mut world, one, other) = world(|config| {
+        config.limits.unfinished = limit;
+        config.limits.connection_unfinished = 3 * FULL as u64;
+    });
+    let upload = packets(2, op::CREATE, 0, pattern(9000));
+    assert_eq!(world.exchange(one, upload[..2].concat()), []);
+    assert_eq!(world.exchange(other, upload[..2].concat()), []);
+    assert_eq!(world.ask(one, &upload[2]), quota(2, 5, limit));
+    assert_eq!(world.exchange(other, &upload[2]), []);
+    assert_eq!(world.statistics().unfinished_bytes, 3 * FULL as u64);
+    // Both limits are exceeded: the connection's is named.
+    assert_eq!(world.exchange(one, &packets(3, op::CREATE, 0, pattern(9000))[0]), []);
+    assert_eq!(world.ask(other, &upload[3]), quota(2, 5, 3 * FULL as u64));
+}
+
+#[test]
+fn of_several_quotas_the_lowest_number_is_named() {
+    // With the first packet: 1, then 4, then 5.
+    for (total, requests, bytes, named) in [
+        (2000, 1, 2 * FULL as u64 - 1, quota(3, 1, 2000)),
+        (9000, 1, 2 * FULL as u64 - 1, quota(3, 4, 1)),
+        (9000, 2, 2 * FULL as u64 - 1, quota(3, 5, 2 * FULL as u64 - 1)),
+    ] {
+        for of_connection in [true, false] {
+            let (mut world, one, _) = world(|config| {
+                config.limits.record = 2000.min(total);
+                config.limits.total = u64::from(total);
+                config.limits.unfinished_requests = requests;
+                let limit = if of_connection {
+                    &mut config.limits.connection_unfinished
+                } else {
+                    &mut config.limits.unfinished
+                };
+                *limit = bytes;
+            });
+            let sent = |xid| packets(xid, op::CREATE, 0, pattern(2000)).remove(0);
+            assert_eq!(world.exchange(one, sent(2)), []);
+            assert_eq!(world.ask(one, sent(3)), named);
+            assert_eq!((world.bytes(), world.statistics().unfinished_bytes), (FULL as u64, FULL as u64));
+        }
+    }
+}
+
+#[test]
+fn with_the_last_packet_the_order_of_checks_is_kept() {
+    // The unfinished bytes are passed by the last packet alone.
+    let limit = 2 * FULL as u64;
+    let upload = |xid| packets(xid, op::CREATE, 0, pattern(2 * FULL + 1));
+    for (total, owner_bytes, owner_records, named) in [
+        (10_000, None, None, quota(2, 5, limit)),
+        (10_000, None, Some(1), quota(2, 3, 1)),
+        (10_000, Some(2000), Some(1), quota(2, 2, 2000)),
+        (2 * FULL as u64 + 200, Some(2000), Some(1), quota(2, 1, 2 * FULL as u64 + 200)),
+    ] {
+        for of_connection in [true, false] {
+            let (mut world, one, other) = world(|config| {
+                config.limits.record = 2800;
+                config.limits.total = total;
+                config.limits.owner_bytes = owner_bytes;
+                config.limits.owner_records = owner_records;
+                config.limits.unfinished = limit;
+                if of_connection {
+                    config.limits.connection_unfinished = limit;
+                }
+            });
+            world.create(one, 0, "");
+            assert_eq!(world.exchange(one, upload(2)[..2].concat()), []);
+            assert_eq!(world.ask(one, &upload(2)[2]), named, "{of_connection}");
+            assert_eq!((world.bytes(), world.statistics().unfinished_bytes), (OVERHEAD, 0));
+            assert_eq!((world.statistics().records, world.statistics().counters.records_created), (1, 1));
+            // The connection and the limits are as before.
+            assert_eq!(world.exchange(other, upload(2)[..2].concat()), []);
+            assert_eq!(world.ask(other, abort(2)), aborted(2));
+        }
+    }
+    // The record and the right come before all quotas.
+    let (mut world, one, other) = world(|config| config.limits.connection_unfinished = limit);
+    let pointer = world.create(one, 7, "x");
+    let upload = packets(2, op::REPLACE, 0, wire::pointed(pointer, pattern(2 * FULL)));
+    assert_eq!(world.exchange(other, upload[..2].concat()), []);
+    assert_eq!(world.ask(one, request(2, op::PERMIT, 1, pointer.to_be_bytes())), ok(2, []));
+    assert_eq!(world.ask(other, &upload[2]), wire::access_violation(2));
+    assert_eq!(world.exchange(one, upload[..2].concat()), []);
+    let twin = world.connect("127.0.0.1");
+    assert_eq!(world.ask(twin, wire::about(2, op::DELETE, pointer, [])), ok(2, []));
+    assert_eq!(world.ask(one, &upload[2]), address_fault(2));
+    assert_eq!((world.bytes(), world.statistics().unfinished_bytes), (0, 0));
+}

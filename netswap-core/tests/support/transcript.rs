@@ -1,0 +1,263 @@
+//! What happens to a server, as a list that can be replayed with its input cut in any way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use netswap_core::connection::Phase;
+use netswap_core::engine::Peer;
+use netswap_core::store::{Counters, Statistics};
+
+use crate::support::World;
+use crate::support::wire::{self, FULL, abort, header, op, packets, pattern, request};
+
+/// Clients; two of them have one address.
+const ADDRESSES: [&str; 4] = ["127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1", "127.0.0.3"];
+
+/// The record limit.
+const LIMIT: usize = 7000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Input(usize, Vec<u8>),
+    /// A client reads so many bytes at most.
+    Take(usize, usize),
+    /// So many seconds pass.
+    Wait(u64),
+    End(usize),
+    Reset(usize),
+    Shutdown,
+}
+
+impl Event {
+    pub(crate) fn input_len(&self) -> usize {
+        if let Self::Input(_, bytes) = self { bytes.len() } else { 0 }
+    }
+}
+
+/// All that can be seen of a server while a transcript is replayed.
+#[derive(PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) outputs: Vec<Vec<u8>>,
+    /// After every event.
+    states: Vec<State>,
+    /// What every owner finds at the end: its list, and all that it can read.
+    records: Vec<Vec<u8>>,
+}
+
+#[derive(Debug, PartialEq)]
+struct State {
+    statistics: Statistics,
+    /// Of every connection; and whether it is read from.
+    phases: Vec<(Phase, bool)>,
+    next_due: Option<Duration>,
+}
+
+impl Outcome {
+    pub(crate) fn counters(&self) -> Counters {
+        self.states.last().unwrap().statistics.counters.clone()
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lengths = |all: &[Vec<u8>]| all.iter().map(Vec::len).collect::<Vec<_>>();
+        f.debug_struct("Outcome")
+            .field("outputs", &lengths(&self.outputs))
+            .field("last", &self.states.last())
+            .field("records", &lengths(&self.records))
+            .finish()
+    }
+}
+
+fn world() -> World {
+    World::with(|config| {
+        let limits = &mut config.limits;
+        limits.record = LIMIT as u32;
+        limits.total = 15_000;
+        limits.owner_bytes = Some(9_000);
+        limits.owner_records = Some(4);
+        limits.unfinished_requests = 3;
+        limits.connection_unfinished = 9000;
+        limits.unfinished = 14_000;
+        limits.connections = 4;
+        limits.connections_per_address = Some(2);
+        limits.queued_replies = 12;
+        limits.queued_bytes = 40_000;
+        config.times.grace = Duration::from_secs(50);
+    })
+}
+
+/// The pointers of the first records that these servers create, in order.
+pub(crate) fn pointers() -> &'static [u64] {
+    static POINTERS: OnceLock<Vec<u64>> = OnceLock::new();
+    POINTERS.get_or_init(|| {
+        let mut world = World::new();
+        let peer = world.connect(ADDRESSES[0]);
+        (0..20).map(|_| world.create(peer, 0, "")).collect()
+    })
+}
+
+/// Replays a transcript; `cut` gives the lengths of the pieces in which some input arrives.
+pub(crate) fn replay(events: &[Event], mut cut: impl FnMut(&[u8]) -> Vec<usize>) -> Outcome {
+    let mut world = world();
+    let mut peers: Vec<Peer> = ADDRESSES.iter().map(|address| world.connect(address)).collect();
+    let mut outputs = vec![Vec::new(); peers.len()];
+    let mut states = Vec::new();
+    for event in events {
+        match event {
+            Event::Input(peer, bytes) => {
+                let mut rest = &bytes[..];
+                for len in cut(bytes) {
+                    let (piece, later) = rest.split_at(len);
+                    world.send(peers[*peer], piece);
+                    rest = later;
+                }
+                assert!(rest.is_empty(), "the cut leaves {} bytes", rest.len());
+            }
+            Event::Take(peer, count) => outputs[*peer].extend(world.take(peers[*peer], *count)),
+            Event::Wait(seconds) => world.wait(Duration::from_secs(*seconds)),
+            Event::End(peer) => world.end(peers[*peer]),
+            Event::Reset(peer) => {
+                world.reset(peers[*peer]);
+                // There is room again, unless the client is one too many of its address.
+                peers[*peer] = world.connect(ADDRESSES[(*peer + 1) % ADDRESSES.len()]);
+                let extra = world.connect("127.0.0.1");
+                outputs[*peer].extend(world.receive(extra));
+                world.reset(extra);
+            }
+            Event::Shutdown => world.shut_down(),
+        }
+        let phases = peers.iter().map(|peer| (world.phase(*peer), world.wants_read(*peer))).collect();
+        states.push(State { statistics: world.statistics(), phases, next_due: world.next_due() });
+    }
+    for (peer, output) in peers.iter().zip(&mut outputs) {
+        output.extend(world.receive(*peer));
+        world.reset(*peer);
+    }
+    let records = ADDRESSES[1..].iter().map(|address| inspect(&mut world, address)).collect();
+    Outcome { outputs, states, records }
+}
+
+fn inspect(world: &mut World, address: &str) -> Vec<u8> {
+    let peer = world.connect(address);
+    world.send(peer, request(1, op::LIST, 0, []));
+    let mut found = world.receive(peer);
+    for pointer in pointers() {
+        world.send(peer, wire::about(2, op::STAT, *pointer, []));
+        world.send(peer, wire::about(3, op::RESOLVE, *pointer, []));
+        found.extend(world.receive(peer));
+    }
+    world.reset(peer);
+    found
+}
+
+/// Random numbers from which one event is made: what, for whom, how much.
+pub(crate) type Choice = (u8, u8, u16, u8);
+
+/// A transcript of mostly sensible requests in interleaved packets.
+pub(crate) fn build(choices: &[Choice]) -> Vec<Event> {
+    let mut builder =
+        Builder { events: Vec::new(), unfinished: vec![Vec::new(); ADDRESSES.len()], down: false };
+    choices.iter().for_each(|choice| builder.add(*choice));
+    builder.events
+}
+
+struct Builder {
+    events: Vec<Event>,
+    /// The packets that are still to be sent, of each client's unfinished requests.
+    unfinished: Vec<Vec<Vec<Vec<u8>>>>,
+    down: bool,
+}
+
+impl Builder {
+    fn add(&mut self, (what, who, size, detail): Choice) {
+        let peer = usize::from(who) % ADDRESSES.len();
+        let xid = u32::from(detail % 12);
+        match what {
+            0..=99 => self.request(peer, xid, size, detail),
+            100..=189 => self.go_on(peer, usize::from(size)),
+            190..=204 => {
+                self.unfinished[peer].retain(|packets| packets[0][..4] != xid.to_be_bytes());
+                self.input(peer, abort(xid));
+            }
+            205..=229 => self.events.push(Event::Take(peer, usize::MAX)),
+            230..=239 => self.events.push(Event::Take(peer, usize::from(size) % 3000)),
+            240..=246 => self.events.push(Event::Wait(u64::from(size) % 40)),
+            247 | 248 => self.events.push(Event::End(peer)),
+            249..=252 => {
+                self.unfinished[peer].clear();
+                self.events.push(Event::Reset(peer));
+            }
+            253 => self.input(peer, header(xid, u32::from(size) * 7, detail, who)),
+            254 => self.input(peer, header(xid, u32::from(size) % 3, op::ABORT, detail & 1)),
+            255 if !self.down && detail < 40 => {
+                self.down = true;
+                self.events.push(Event::Shutdown);
+            }
+            255 => self.go_on(peer, 0),
+        }
+    }
+
+    /// Begins a request: its first packet.
+    fn request(&mut self, peer: usize, xid: u32, size: u16, detail: u8) {
+        let pointer = pointers()[usize::from(size) % 12];
+        // Many are small, some have several packets, some are just too large.
+        let len = match size % 5 {
+            0 | 1 => usize::from(size >> 8),
+            2 => FULL - 4 + usize::from(size >> 13),
+            3 => usize::from(size) % LIMIT,
+            _ => LIMIT - 4 + usize::from(size >> 13),
+        };
+        let access = if detail > 250 { detail } else { 0 };
+        let about = |rest: &[u8]| wire::pointed(pointer, rest);
+        let (opcode, access, payload) = match detail >> 3 {
+            0..=6 => (op::CREATE, access | (size as u8 & 7), pattern(len)),
+            7..=10 => (op::REPLACE, access, about(&pattern(len))),
+            11..=13 => (op::PING, access, pattern(len)),
+            14..=17 => (op::RESOLVE, access, about(&[])),
+            18 => (op::PERMIT, access | (size >> 8) as u8 & 7, about(&[])),
+            19 => (op::DELETE, access, about(&[])),
+            20 | 21 => (op::TAKEOVER, access, about(&[])),
+            22 => (op::TRANSFER, access, about(&u64::from(size % 3).to_be_bytes())),
+            23 | 24 => (op::STAT, access, about(&[])),
+            25 => (op::IDENTIFY, access, Vec::new()),
+            26 | 27 => (op::LIST, access, Vec::new()),
+            28 => (op::STAT, access, pattern(len)),
+            _ => (op::UNKNOWN, access, pattern(len)),
+        };
+        let mut sent = packets(xid, opcode, access, payload);
+        // Under the XID of an unfinished request it would be a violation; that comes seldom enough.
+        if self.unfinished[peer].iter().any(|packets| packets[0][..4] == xid.to_be_bytes())
+            && !size.is_multiple_of(16)
+        {
+            return self.go_on(peer, usize::from(size));
+        }
+        self.input(peer, sent.remove(0));
+        if !sent.is_empty() {
+            self.unfinished[peer].push(sent);
+        }
+    }
+
+    /// Sends the next packet of an unfinished request.
+    fn go_on(&mut self, peer: usize, which: usize) {
+        let unfinished = &mut self.unfinished[peer];
+        if unfinished.is_empty() {
+            return;
+        }
+        let which = which % unfinished.len();
+        let packet = unfinished[which].remove(0);
+        if unfinished[which].is_empty() {
+            unfinished.remove(which);
+        }
+        self.input(peer, packet);
+    }
+
+    fn input(&mut self, peer: usize, bytes: Vec<u8>) {
+        match self.events.last_mut() {
+            Some(Event::Input(last, before)) if *last == peer => before.extend(bytes),
+            _ => self.events.push(Event::Input(peer, bytes)),
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! What the calls of a client and its driver share: the state machine, and who waits for what.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+use netswap_core::client::{Client as Machine, Config, Event, Failure, Outcome};
+use netswap_core::time::Instant;
+use netswap_core::types::Xid;
+use netswap_core::wire::Reply;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::events::{ConnectionEvent, Events, Listeners};
+use super::{Disconnect, Error};
+
+/// The result of a call.
+pub(super) type Answer = Result<Reply<Bytes>, Error>;
+
+/// A piece of a download, with the length of the whole in bytes.
+pub(super) type Piece = (Bytes, u32);
+
+/// What the calls of a client and its driver share. The lock is held for one step, never across a wait.
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Told when there is a connection, when there is none for good, and when the client is to be closed.
+    changed: Notify,
+    config: Config,
+    start: tokio::time::Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    link: Link,
+    /// Counts connections: an id means something on one of them only.
+    generation: u64,
+    waiters: HashMap<Xid, Waiter>,
+    /// Whether no more calls are taken.
+    closing: bool,
+    /// The driver, unless it has been woken.
+    driver: Option<Waker>,
+    listeners: Listeners,
+}
+
+/// Whether there is a connection.
+#[derive(Debug)]
+enum Link {
+    Up(Box<Machine>),
+    /// There will be one again.
+    Down,
+    Closed,
+}
+
+/// Who waits for a transaction.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) done: oneshot::Sender<Answer>,
+    pub(super) pieces: Option<mpsc::UnboundedSender<Piece>>,
+    pub(super) wanted: Option<Arc<Notify>>,
+}
+
+/// Answers on their way to those who wait for them: they are woken after the lock is released.
+pub(super) type Deliveries = Vec<(oneshot::Sender<Answer>, Answer)>;
+
+impl Shared {
+    /// With a connection that was just made.
+    pub(super) fn new(config: Config) -> Self {
+        let state = State {
+            link: Link::Up(Box::new(Machine::new(config.clone()))),
+            generation: 0,
+            waiters: HashMap::new(),
+            closing: false,
+            driver: None,
+            listeners: Listeners::default(),
+        };
+        Self { state: Mutex::new(state), changed: Notify::new(), config, start: tokio::time::Instant::now() }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        Instant::after_start(self.start.elapsed())
+    }
+
+    /// A moment of the core as one of the runtime; `None` when it is beyond all time.
+    pub(super) fn system_time(&self, moment: Instant) -> Option<tokio::time::Instant> {
+        self.start.checked_add(moment.since_start())
+    }
+
+    /// Has the state when there is a connection, for which it waits up to `timeout` where there will be one again.
+    pub(super) async fn connected(&self, timeout: Option<Duration>) -> Result<MutexGuard<'_, State>, Error> {
+        if let Some(state) = self.is_connected()? {
+            return Ok(state);
+        }
+        let wait = async {
+            loop {
+                let changed = self.changed.notified();
+                if let Some(state) = self.is_connected()? {
+                    return Ok(state);
+                }
+                changed.await;
+            }
+        };
+        let timed_out = |_| Err(Error::TimedOut { outcome: Outcome::NotDone });
+        tokio::time::timeout(timeout.unwrap_or(self.config.idle_timeout), wait)
+            .await
+            .unwrap_or_else(timed_out)
+    }
+
+    fn is_connected(&self) -> Result<Option<MutexGuard<'_, State>>, Error> {
+        let state = self.lock();
+        match state.link {
+            _ if state.closing => Err(Error::Closed),
+            Link::Up(_) => Ok(Some(state)),
+            Link::Down => Ok(None),
+            Link::Closed => Err(Error::Closed),
+        }
+    }
+
+    /// Does something with the state machine, if it is still that of the same connection, and wakes the driver.
+    pub(super) fn with_machine<T>(
+        &self,
+        generation: u64,
+        act: impl FnOnce(&mut Machine, Instant) -> T,
+    ) -> Option<T> {
+        let mut state = self.lock();
+        let done = state.machine_of(generation).map(|machine| act(machine, self.now()));
+        wake(state);
+        done
+    }
+
+    /// Nobody waits for this transaction any more.
+    pub(super) fn abandon(&self, generation: u64, xid: Xid) {
+        let mut state = self.lock();
+        let now = self.now();
+        let Some(machine) = state.machine_of(generation) else { return };
+        machine.abort(xid, now);
+        let waiter = state.waiters.remove(&xid);
+        wake(state);
+        drop(waiter);
+    }
+
+    /// There is a new connection.
+    pub(super) fn link_up(&self, address: SocketAddr) {
+        let mut state = self.lock();
+        state.link = Link::Up(Box::new(Machine::new(self.config.clone())));
+        state.generation += 1;
+        state.listeners.tell(&ConnectionEvent::Connected { address });
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// The connection has ended: everyone who waits for an answer is told. Whether there will be another connection.
+    pub(super) fn link_down(&self, cause: Disconnect, reconnect: bool) -> bool {
+        let mut state = self.lock();
+        let State { link, listeners, .. } = &mut *state;
+        let Link::Up(machine) = link else { return false };
+        machine.handle_eof();
+        let mut deliveries = Deliveries::new();
+        listeners.tell(&ConnectionEvent::Disconnected { cause: cause.clone() });
+        state.deliver(Some(&cause), &mut deliveries);
+        let again = reconnect && !state.closing;
+        state.end_link(if again { Link::Down } else { Link::Closed });
+        drop(state);
+        self.changed.notify_waiters();
+        deliver(&mut deliveries);
+        again
+    }
+
+    /// There is no connection and will be none: whoever still waits is told.
+    pub(super) fn finish(&self) {
+        let mut state = self.lock();
+        if let Link::Up(machine) = &mut state.link {
+            machine.handle_eof();
+        }
+        let mut deliveries = Deliveries::new();
+        state.deliver(None, &mut deliveries);
+        state.end_link(Link::Closed);
+        drop(state);
+        self.changed.notify_waiters();
+        deliver(&mut deliveries);
+    }
+
+    /// Takes no more calls; the driver ends when those under way have ended.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closing = true;
+        wake(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until the client is to be closed.
+    pub(super) async fn closing(&self) {
+        self.wait_for(|state| state.closing).await;
+    }
+
+    /// Waits until the client is closed.
+    pub(super) async fn closed(&self) {
+        self.wait_for(|state| matches!(state.link, Link::Closed)).await;
+    }
+
+    async fn wait_for(&self, condition: impl Fn(&State) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if condition(&self.lock()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    pub(super) fn tell(&self, event: &ConnectionEvent) {
+        self.lock().listeners.tell(event);
+    }
+
+    pub(super) fn listen(&self) -> Events {
+        let mut state = self.lock();
+        let events = state.listeners.add();
+        if matches!(state.link, Link::Closed) {
+            state.listeners.close();
+        }
+        events
+    }
+}
+
+impl State {
+    /// The state machine, while there is a connection.
+    pub(super) fn machine(&mut self) -> Option<&mut Machine> {
+        match &mut self.link {
+            Link::Up(machine) => Some(machine),
+            Link::Down | Link::Closed => None,
+        }
+    }
+
+    fn machine_of(&mut self, generation: u64) -> Option<&mut Machine> {
+        if self.generation == generation { self.machine() } else { None }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn add_waiter(&mut self, xid: Xid, waiter: Waiter) {
+        self.waiters.insert(xid, waiter);
+    }
+
+    /// Whether nobody waits for an answer, and nobody will.
+    pub(super) fn is_closing_and_idle(&self) -> bool {
+        self.closing && self.waiters.is_empty()
+    }
+
+    /// The driver is to be woken when there is something to do.
+    pub(super) fn register_driver(&mut self, waker: &Waker) {
+        if !self.driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
+            self.driver = Some(waker.clone());
+        }
+    }
+
+    /// Passes on what has happened. `cause` is why the connection has ended, where it has.
+    pub(super) fn deliver(&mut self, cause: Option<&Disconnect>, deliveries: &mut Deliveries) {
+        let Self { link: Link::Up(machine), waiters, .. } = self else { return };
+        while let Some(event) = machine.poll_event() {
+            let (xid, answer) = match event {
+                Event::Replied { xid, reply: Reply::Refused(refusal) } => (xid, Err(refusal.into())),
+                Event::Replied { xid, reply } => (xid, Ok(reply)),
+                Event::Ended { xid, failure, outcome } => (xid, Err(failed(failure, outcome, cause))),
+                Event::Piece { xid, data, total } => {
+                    if let Some(pieces) = waiters.get(&xid).and_then(|waiter| waiter.pieces.as_ref()) {
+                        let _ = pieces.send((data, total));
+                    }
+                    continue;
+                }
+                Event::Wanted { xid } => {
+                    if let Some(wanted) = waiters.get(&xid).and_then(|waiter| waiter.wanted.as_ref()) {
+                        wanted.notify_one();
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            deliveries.extend(waiters.remove(&xid).map(|waiter| (waiter.done, answer)));
+        }
+    }
+
+    fn end_link(&mut self, link: Link) {
+        let closed = matches!(link, Link::Closed);
+        self.link = link;
+        self.waiters.clear();
+        if closed {
+            self.listeners.close();
+        }
+    }
+}
+
+/// Has the driver do what there is to do, once the lock is released.
+pub(super) fn wake(mut state: MutexGuard<'_, State>) {
+    let driver = state.driver.take();
+    drop(state);
+    if let Some(driver) = driver {
+        driver.wake();
+    }
+}
+
+/// Hands over answers. To be called without the lock.
+pub(super) fn deliver(deliveries: &mut Deliveries) {
+    for (done, answer) in deliveries.drain(..) {
+        // Nobody hears it when the call has just been dropped.
+        let _ = done.send(answer);
+    }
+}
+
+fn failed(failure: Failure, outcome: Outcome, cause: Option<&Disconnect>) -> Error {
+    match failure {
+        Failure::Aborted => Error::Aborted { outcome },
+        Failure::TimedOut => Error::TimedOut { outcome },
+        Failure::ReplyTooLarge { len, limit } => Error::ReplyTooLarge { len, limit },
+        _ => Error::ConnectionLost { cause: cause.cloned().unwrap_or(Disconnect::Stopped), outcome },
+    }
+}

@@ -1,0 +1,108 @@
+//! Calls that are dropped before their end.
+
+use std::time::Duration;
+
+use netswap_core::types::Access;
+use netswap_core::wire::{Opcode, Reply};
+use netswap_tokio::ConnectionEvent;
+use tokio::io::AsyncWriteExt;
+
+use crate::scripted::Scripted;
+use crate::support::{builder, start};
+use crate::{A_WHILE, client, pattern, soon};
+
+/// Polls a call for a while and drops it.
+async fn drop_after<T>(time: Duration, call: impl Future<Output = T>) {
+    assert!(tokio::time::timeout(time, call).await.is_err(), "it was to be dropped before its end");
+}
+
+#[tokio::test]
+async fn a_dropped_call_is_aborted_and_its_late_reply_is_no_harm() {
+    let server = Scripted::start().await;
+    let (client, mut peer) = server.connected(server.options()).await;
+    drop_after(A_WHILE, client.create("data", Access::empty())).await;
+    let request = peer.request().await;
+    assert_eq!(request.code, Opcode::CreateRecord as u8);
+    peer.expect_abort(request.xid).await;
+
+    let (pong, ()) = tokio::join!(client.ping("other"), async {
+        let ping = peer.request().await;
+        assert_ne!(ping.xid, request.xid);
+        peer.reply(request.xid, Reply::Created(netswap_core::types::Pointer(1))).await;
+        peer.reply(ping.xid, Reply::Echo(ping.payload)).await;
+    });
+    pong.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_was_never_polled_sends_nothing() {
+    let server = Scripted::start().await;
+    let (client, mut peer) = server.connected(server.options()).await;
+    drop(client.create("data", Access::empty()));
+    let (_, ping) = tokio::join!(tokio::time::timeout(A_WHILE, client.ping("?")), peer.request());
+    assert_eq!(ping.code, Opcode::Ping as u8);
+}
+
+#[tokio::test]
+async fn a_dropped_upload_leaves_nothing() {
+    let server = start(builder()).await;
+    let client = client(&server).await;
+    let (mut writer, reader) = tokio::io::duplex(1 << 20);
+    writer.write_all(&pattern(500_000)).await.unwrap();
+    drop_after(A_WHILE, client.create_from(reader, 1_000_000, Access::empty(), |_, _| ())).await;
+    assert_eq!(client.list().await.unwrap(), []);
+    crate::support::soon("the end of the upload", || server.handle.statistics().store.unfinished_bytes == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_dropped_download_holds_nothing_up() {
+    let server = start(builder()).await;
+    let client = client(&server).await;
+    let pointer = client.create(pattern(50_000_000), Access::empty()).await.unwrap();
+    for _ in 0..3 {
+        // Nobody reads: the download fills its buffers and stands still.
+        let (writer, _reader) = tokio::io::duplex(1000);
+        drop_after(A_WHILE, client.resolve_into(pointer, writer, |_, _| ())).await;
+        soon(client.ping("goes on")).await.unwrap();
+    }
+    drop_after(Duration::from_millis(1), client.resolve(pointer)).await;
+    soon(client.ping("goes on")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropping_some_calls_disturbs_no_others() {
+    let server = start(builder()).await;
+    let client = client(&server).await;
+    let mut events = client.events();
+    let data = pattern(300_000);
+    let pointer = client.create(data.clone(), Access::empty()).await.unwrap();
+    let tasks: Vec<_> = (0..32)
+        .map(|task: u64| {
+            let (client, data) = (client.clone(), data.clone());
+            tokio::spawn(async move {
+                for round in 0..20 {
+                    let time = Duration::from_micros((task * 37 + round * 211) % 5000);
+                    match (task + round) % 4 {
+                        0 => drop(tokio::time::timeout(time, client.resolve(pointer)).await),
+                        1 => drop(tokio::time::timeout(time, client.replace(pointer, data.clone())).await),
+                        2 => drop(
+                            tokio::time::timeout(
+                                time,
+                                client.resolve_into(pointer, tokio::io::sink(), |_, _| ()),
+                            )
+                            .await,
+                        ),
+                        _ => assert!(client.resolve(pointer).await.unwrap() == data),
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        soon(task).await.unwrap();
+    }
+    soon(client.ping("goes on")).await.unwrap();
+    client.close().await;
+    assert!(matches!(events.next().await, Some(ConnectionEvent::Closed)), "it was never disconnected");
+}

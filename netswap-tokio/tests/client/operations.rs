@@ -1,0 +1,185 @@
+//! Every operation against the real server.
+
+use netswap_core::config::Limits;
+use netswap_core::error::{Quota, Refusal};
+use netswap_core::types::{Access, Pointer, Version};
+use netswap_tokio::{Client, ConnectOptions, ConnectionEvent, Error, ErrorKind, Server};
+
+use crate::support::{builder, start, start_on};
+use crate::{A_WHILE, client, client_from, pattern, refusal, soon};
+
+#[tokio::test]
+async fn every_operation_works() {
+    let server = start(builder()).await;
+    let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
+
+    let pointer = owner.create("hello", Access::empty()).await.unwrap();
+    assert_eq!(owner.resolve(pointer).await.unwrap(), "hello");
+    assert_eq!(refusal(other.resolve(pointer).await), Refusal::AccessViolation);
+
+    owner.set_permissions(pointer, Access::READ | Access::WRITE).await.unwrap();
+    assert_eq!(other.resolve(pointer).await.unwrap(), "hello");
+    assert_eq!(other.replace(pointer, pattern(5000)).await.unwrap(), Version(2));
+    assert_eq!(owner.resolve(pointer).await.unwrap(), pattern(5000));
+
+    let (me, you) = (owner.identify().await.unwrap(), other.identify().await.unwrap());
+    assert_ne!(me.owner, you.owner);
+    let stat = other.stat(pointer).await.unwrap();
+    assert_eq!((stat.len, stat.version, stat.owner), (5000, Version(2), me.owner));
+    assert_eq!((stat.access, stat.reserved, stat.expires), (Access::READ | Access::WRITE, false, None));
+
+    assert_eq!(refusal(other.takeover(pointer).await), Refusal::AccessViolation);
+    owner.set_permissions(pointer, Access::TAKEOVER).await.unwrap();
+    other.takeover(pointer).await.unwrap();
+    assert_eq!((owner.list().await.unwrap(), other.list().await.unwrap()), (vec![], vec![pointer]));
+
+    other.transfer(pointer, me.owner).await.unwrap();
+    assert_eq!(owner.list().await.unwrap(), [pointer]);
+    assert_eq!(refusal(other.delete(pointer).await), Refusal::AccessViolation);
+    owner.delete(pointer).await.unwrap();
+    assert_eq!(refusal(owner.stat(pointer).await), Refusal::AddressFault);
+
+    assert!(owner.ping(pattern(100_000)).await.unwrap() > std::time::Duration::ZERO);
+    assert_eq!(refusal(owner.resolve(Pointer(0)).await), Refusal::AddressFault);
+}
+
+#[tokio::test]
+async fn data_of_every_size_come_back_as_they_were() {
+    let server = start(builder()).await;
+    let client = client(&server).await;
+    for len in [0, 1, 1389, 1390, 1391, 65_536, 1_000_000, 20_000_000] {
+        let data = pattern(len);
+        let pointer = client.create(data.clone(), Access::READ).await.unwrap();
+        assert!(client.resolve(pointer).await.unwrap() == data, "{len} bytes");
+        client.delete(pointer).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tasks_share_one_client() {
+    let server = start(builder()).await;
+    let client = client(&server).await;
+    let tasks: Vec<_> = (0..64)
+        .map(|task| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                for round in 0..30 {
+                    let data = pattern(task * 100 + round * 997);
+                    let pointer = client.create(data.clone(), Access::READ).await.unwrap();
+                    assert!(client.resolve(pointer).await.unwrap() == data);
+                    client.delete(pointer).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        soon(task).await.unwrap();
+    }
+    assert_eq!(client.list().await.unwrap(), []);
+    assert_eq!(server.handle.statistics().traffic.panics, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_call_does_not_wait_for_a_large_one() {
+    let server = start(builder()).await;
+    let client = client(&server).await;
+    let pointer = client.create(pattern(100_000_000), Access::READ).await.unwrap();
+    let download = tokio::spawn({
+        let client = client.clone();
+        async move { client.resolve(pointer).await.unwrap().len() }
+    });
+    let mut pings = 0;
+    while !download.is_finished() {
+        soon(client.ping("still there?")).await.unwrap();
+        pings += 1;
+    }
+    assert_eq!(download.await.unwrap(), 100_000_000);
+    assert!(pings > 10, "{pings} pings beside a download of 100 MB");
+}
+
+#[tokio::test]
+async fn too_many_requests_at_once_fail_alone() {
+    let server = start(builder()).await;
+    let options = ConnectOptions::new(server.address.to_string()).max_requests(2);
+    let client = soon(options.connect()).await.unwrap();
+    let (one, two, three) = tokio::join!(client.ping("1"), client.ping("2"), client.ping("3"));
+    assert!(one.is_ok() && two.is_ok());
+    assert!(matches!(three, Err(Error::TooManyRequests { limit: 2 })));
+    client.ping("4").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_too_large_for_the_client_fails_alone() {
+    let server = start(builder()).await;
+    let options = ConnectOptions::new(server.address.to_string()).max_reply(10_000);
+    let client = soon(options.connect()).await.unwrap();
+    let pointer = client.create(pattern(10_001), Access::READ).await.unwrap();
+    let (large, ping) = tokio::join!(client.resolve(pointer), client.ping("beside it"));
+    assert!(matches!(large, Err(Error::ReplyTooLarge { len: 10_001, limit: 10_000 })));
+    ping.unwrap();
+    let mut data = Vec::new();
+    assert_eq!(client.resolve_into(pointer, &mut data, |_, _| ()).await.unwrap(), 10_001);
+    assert_eq!(data, pattern(10_001));
+}
+
+#[tokio::test]
+async fn a_server_without_room_says_so() {
+    let limits = Limits { connections: 1, ..Limits::new(64 << 20) };
+    let server = start(builder().limits(limits)).await;
+    let first = client(&server).await;
+    let error = soon(Client::connect(server.address.to_string())).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Refused, true));
+    let refusal = Refusal::QuotaExceeded { quota: Quota::Connections, limit: 1 };
+    assert!(error.to_string().contains(&refusal.to_string()), "{error}");
+    first.ping("unharmed").await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_lets_calls_end_and_takes_no_more() {
+    let server = start(builder()).await;
+    let client = client(&server).await;
+    let mut events = client.events();
+    let pointer = client.create(pattern(20_000_000), Access::READ).await.unwrap();
+    let (data, ()) = tokio::join!(client.resolve(pointer), async {
+        tokio::task::yield_now().await;
+        soon(client.close()).await;
+    });
+    assert_eq!(data.unwrap().len(), 20_000_000);
+    assert!(matches!(client.ping("?").await, Err(Error::Closed)));
+    assert!(matches!(soon(events.next()).await, Some(ConnectionEvent::Closed)));
+    assert!(soon(events.next()).await.is_none());
+    assert!(soon(client.events().next()).await.is_some(), "a late listener hears of the end too");
+    soon(client.close()).await;
+}
+
+#[tokio::test]
+async fn the_connection_ends_with_the_last_clone() {
+    let server = start(builder()).await;
+    let client = client(&server).await;
+    let clone = client.with_timeout(A_WHILE);
+    drop(client);
+    clone.ping("still here").await.unwrap();
+    assert_eq!(server.handle.statistics().store.connections, 1);
+    drop(clone);
+    crate::support::soon("the end of the connection", || server.handle.statistics().store.connections == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn the_second_address_serves_where_the_first_does_not() {
+    let server = start(builder()).await;
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let options = ConnectOptions::new(closed.to_string()).or(server.address.to_string());
+    soon(options.connect()).await.unwrap().ping("here").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_on_ipv6_is_reached() {
+    if tokio::net::TcpListener::bind("[::1]:0").await.is_err() {
+        return;
+    }
+    let server = start_on(Server::builder().limits(Limits::new(64 << 20)), "[::1]:0").await;
+    client(&server).await.ping("over IPv6").await.unwrap();
+    let options = ConnectOptions::new(server.address.to_string()).bind([127, 0, 0, 1].into());
+    assert!(matches!(soon(options.connect()).await, Err(Error::Connect { .. })));
+}
