@@ -20,15 +20,12 @@ use lifetimes::{Lifetimes, Mortal};
 use owners::Owners;
 use pointers::Pointers;
 
-use crate::config::{Config, ConfigError, RECORD_OVERHEAD};
+use crate::config::{Config, ConfigError, MOST_TURNED_AWAY, RECORD_OVERHEAD};
 use crate::engine::{ConnectionId, Peer};
 use crate::error::{Quota, Refusal};
 use crate::memory::{Budget, Data};
 use crate::time::Instant;
 use crate::types::{Access, Owner, Pointer, Version};
-
-/// Refused connections that may be told so at one time; more are dropped without a word.
-const MOST_TURNED_AWAY: u32 = 256;
 
 /// Data from this many bytes on are worth dropping outside a lock.
 const TRASH_FROM: usize = 64 * 1024;
