@@ -285,8 +285,8 @@ impl Data {
         self.0.as_ref().is_none_or(|block| Arc::strong_count(block) == 1)
     }
 
-    /// The bytes that nobody counts any more when this, their only holder, is about to drop them.
-    fn give_up_charge(&mut self, budget: &Arc<Budget>) -> usize {
+    /// How many bytes nobody counts any more from now on, because this, their only holder, is about to drop them.
+    pub(crate) fn give_up_charge(&mut self, budget: &Arc<Budget>) -> usize {
         let Some(block) = self.0.as_mut().and_then(Arc::get_mut) else { return 0 };
         let ours = block.budget.take_if(|it| Arc::ptr_eq(it, budget)).is_some();
         if ours { block.bytes.len() } else { 0 }

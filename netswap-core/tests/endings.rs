@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use netswap_core::config::MOST_TURNED_AWAY;
 use netswap_core::connection::Phase;
 use netswap_core::engine::Peer;
 use netswap_core::error::Quota;
@@ -309,7 +310,7 @@ fn a_connection_turned_away_keeps_no_records_alive() {
 fn a_flood_of_connections_over_the_limit_is_dropped_without_a_word() {
     let mut world = World::with(|config| config.limits.connections = 1);
     world.connect("127.0.0.1");
-    let away: Vec<_> = (0..256).map(|_| world.connect("127.0.0.2")).collect();
+    let away: Vec<_> = (0..MOST_TURNED_AWAY).map(|_| world.connect("127.0.0.2")).collect();
     assert!((0..1000).all(|_| world.try_connect("127.0.0.2").is_none()));
     assert_eq!(world.statistics().connections, 257);
     assert_eq!(world.statistics().counters.connections_refused, 1256);
