@@ -46,6 +46,7 @@ impl Engine for Later {
 
 struct Bench {
     connection: Connection,
+    budget: Arc<Budget>,
     engine: Later,
     now: Instant,
     received: Assembler,
@@ -57,7 +58,8 @@ fn bench(change: impl FnOnce(&mut Config)) -> Bench {
     let budget = Arc::new(Budget::new(config.limits.total, config.limits.unfinished));
     let peer = Peer { id: ConnectionId(1), owner: Owner::new(7).unwrap() };
     Bench {
-        connection: Connection::new(peer, Arc::new(config), budget),
+        connection: Connection::new(peer, Arc::new(config), budget.clone()),
+        budget,
         engine: Later::default(),
         now: Instant::ZERO,
         received: Assembler::default(),
@@ -177,4 +179,25 @@ fn a_list_for_which_there_is_no_memory_is_refused_and_noted() {
     bench.connection.answer(Xid(1), pointers, bench.now, &mut bench.engine);
     assert_eq!(bench.replies(), [wire::quota(1, 1, 15)]);
     assert!(matches!(bench.engine.incidents[..], [Incident::Refused(None, Refusal::QuotaExceeded { .. })]));
+}
+
+#[test]
+fn a_connection_that_ends_lets_its_requests_go_before_its_socket_is_closed() {
+    type End = fn(&mut Bench);
+    let ends: [End; 4] = [
+        |bench| bench.connection.handle_eof(bench.now, &mut bench.engine),
+        |bench| bench.connection.handle_shutdown(bench.now),
+        |bench| bench.send(wire::header(2, 0, op::ABORT, 1)),
+        |bench| {
+            bench.now = bench.now + support::SLOW;
+            bench.connection.handle_timeout(bench.now, &mut bench.engine);
+        },
+    ];
+    for end in ends {
+        let mut bench = bench(|_| {});
+        bench.send(&packets(1, op::CREATE, 0, pattern(3000))[0]);
+        assert_eq!((bench.budget.used(), bench.budget.unfinished()), (1390, 1390));
+        end(&mut bench);
+        assert_eq!((bench.budget.used(), bench.budget.unfinished()), (0, 0));
+    }
 }
