@@ -112,6 +112,23 @@ fn what_was_read_before_the_end_of_the_stream_is_answered_even_if_it_has_to_wait
 }
 
 #[test]
+fn a_record_that_came_after_its_owner_left_can_be_taken_over() {
+    let mut world = World::with(|config| config.limits.queued_replies = 1);
+    let (peer, taker) = (world.connect("127.0.0.1"), world.connect("127.0.0.2"));
+    world.send(peer, [ping(1, "x"), request(2, op::CREATE, 5, "y")].concat());
+    world.end(peer);
+    let replies = world.replies(peer);
+    let pointer = u64::from_be_bytes(replies[1].payload[..].try_into().unwrap());
+    let stat = wire::about(3, op::STAT, pointer, []);
+    assert_eq!(world.ask(taker, &stat).payload[22..], 300_u32.to_be_bytes());
+    assert_eq!(world.ask(taker, wire::about(3, op::TAKEOVER, pointer, [])), ok(3, []));
+    assert_eq!(world.ask(taker, &stat).payload[22..], u32::MAX.to_be_bytes());
+    world.wait(GRACE * 2);
+    assert_eq!(world.ask(taker, wire::about(3, op::DELETE, pointer, [])), ok(3, []));
+    assert_eq!(world.bytes(), 0);
+}
+
+#[test]
 fn a_violation_that_has_to_wait_is_told_after_the_end_of_the_stream() {
     let mut world = World::with(|config| config.limits.queued_replies = 1);
     let peer = world.connect("127.0.0.1");
