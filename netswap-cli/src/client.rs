@@ -2,7 +2,7 @@
 
 use crate::args::Command;
 use crate::failure::Failure;
-use crate::session::Held;
+use crate::hold::Held;
 use crate::signals::Signals;
 use crate::{about, records, transfers};
 

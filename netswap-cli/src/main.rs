@@ -5,6 +5,7 @@ mod about;
 mod args;
 mod client;
 mod failure;
+mod hold;
 mod logging;
 mod output;
 mod progress;

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use crate::args::{Chmod, List, Remove, Stat, Takeover, Transfer};
 use crate::failure::{Exit, Failure};
+use crate::hold::Held;
 use crate::output;
-use crate::session::{Held, Session};
+use crate::session::Session;
 
 /// Deletes every record that can be deleted.
 pub(crate) async fn remove(args: Remove) -> Result<(), Failure> {

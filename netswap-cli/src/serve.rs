@@ -125,14 +125,19 @@ fn refused_limits(error: ConfigError) -> Failure {
 }
 
 fn tell_limits(limits: &Limits, grace: Duration) {
+    let bound = limits.memory_bound();
+    let buffers = bound.saturating_sub(limits.total).saturating_sub(limits.unfinished);
     info!(
-        bytes = limits.memory_bound(),
-        "memory: at most {}, of which {} for records, unfinished requests and replies under way (--max-memory), and {} \
-         for the buffers of each of {} connections (--max-connections); what the system's sockets hold comes on top",
-        iec(limits.memory_bound()),
+        bytes = bound,
+        "memory: at most {}: {} for records, unfinished requests and replies under way (--max-memory), {} once more for \
+         unfinished requests that grow (--max-unfinished), {} for the buffers of {} connections (--max-connections), {} \
+         each; what the system's sockets hold comes on top",
+        iec(bound),
         iec(limits.total),
-        iec(limits.connection_bound()),
+        iec(limits.unfinished),
+        iec(buffers),
         limits.connections,
+        iec(limits.connection_bound()),
     );
     info!(
         max_record = limits.record,

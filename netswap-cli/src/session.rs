@@ -1,21 +1,15 @@
 //! A connection to a server, and what its errors mean for the program.
 
 use std::fmt;
-use std::io;
-use std::time::{Duration, Instant};
 
 use netswap_tokio::core::error::{ProtocolError, Refusal};
-use netswap_tokio::core::types::Pointer;
 use netswap_tokio::core::wire::Identity;
-use netswap_tokio::{Client, ConnectOptions, ConnectionEvent, Disconnect, Error, ErrorKind};
-use tracing::{debug, info, warn};
+use netswap_tokio::{Client, ConnectOptions, Disconnect, Error, ErrorKind};
+use tracing::debug;
 
 use crate::args::Connection;
 use crate::failure::{Exit, Failure};
 use crate::target::Address;
-
-/// How long to wait between attempts to reach the server again while a record is held.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// A connection to a server.
 pub(crate) struct Session {
@@ -23,7 +17,8 @@ pub(crate) struct Session {
     pub(crate) server: Address,
     /// The connection.
     pub(crate) client: Client,
-    options: Connection,
+    /// How it was reached.
+    pub(crate) options: Connection,
 }
 
 impl Session {
@@ -63,62 +58,12 @@ impl Session {
     }
 }
 
-/// A record that is to be held, and the session that holds it.
-pub(crate) struct Held {
-    /// The connection that keeps the record alive.
-    pub(crate) session: Session,
-    /// The record.
-    pub(crate) pointer: Pointer,
-    /// Its owner, which is this client, and the server's grace.
-    pub(crate) identity: Identity,
-}
-
-impl Held {
-    /// Stays connected. Connects again when the connection is lost, as long as the record may still be there.
-    ///
-    /// # Errors
-    ///
-    /// The record is gone, or may be, or is another's: it never ends otherwise.
-    pub(crate) async fn hold(self) -> Result<(), Failure> {
-        let Self { mut session, pointer, identity } = self;
-        loop {
-            let cause = session.lost().await;
-            warn!(server = %session.server, "{cause}; connecting again");
-            let given_up = Instant::now() + identity.grace;
-            session.client = loop {
-                match connect(&session.options, &session.server).await {
-                    Ok(client) => break client,
-                    Err(error) if server_is_gone(&error) || Instant::now() >= given_up => {
-                        let failure = not_connected(&session.options, error);
-                        return Err(failure.context(format_args!("{pointer} is lost: {cause}")));
-                    }
-                    Err(error) => info!("{error}"),
-                }
-                tokio::time::sleep(RETRY).await;
-            };
-            let stat = session.client.stat(pointer).await.map_err(|error| session.failure(pointer, error))?;
-            if stat.owner != identity.owner {
-                return Err(Failure::failed(format_args!("{pointer} belongs to {} now", stat.owner)));
-            }
-            warn!(server = %session.server, "connected again, the record is still there");
-        }
-    }
-}
-
-impl Session {
-    /// Waits until the connection is lost.
-    async fn lost(&self) -> Disconnect {
-        let mut events = self.client.events();
-        while let Some(event) = events.next().await {
-            if let ConnectionEvent::Disconnected { cause } = event {
-                return cause;
-            }
-        }
-        Disconnect::ServerClosed
-    }
-}
-
-async fn connect(options: &Connection, server: &Address) -> Result<Client, Error> {
+/// Connects to a server, once.
+///
+/// # Errors
+///
+/// There is no connection, or the server refuses it.
+pub(crate) async fn connect(options: &Connection, server: &Address) -> Result<Client, Error> {
     let mut connect = ConnectOptions::new(server.to_string())
         .connect_timeout(options.timeout)
         .request_timeout(options.timeout)
@@ -129,7 +74,8 @@ async fn connect(options: &Connection, server: &Address) -> Result<Client, Error
     connect.connect().await
 }
 
-fn not_connected(options: &Connection, error: Error) -> Failure {
+/// What it means that there is no connection.
+pub(crate) fn not_connected(options: &Connection, error: Error) -> Failure {
     match options.bind {
         Some(address) if matches!(error, Error::Connect { .. }) => {
             Failure::new(Exit::NoConnection, format_args!("{error}, when connecting from {address}"))
@@ -138,15 +84,18 @@ fn not_connected(options: &Connection, error: Error) -> Failure {
     }
 }
 
-/// Where nothing listens any more the server has ended, and all its records with it.
-fn server_is_gone(error: &Error) -> bool {
-    matches!(error, Error::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused)
-}
-
 /// What an error of the client means for the program.
 pub(crate) fn failure(error: Error) -> Failure {
     if let Some(refusal) = refusal(&error) {
         return Failure::failed(format_args!("{}: {error}", refusal.name()));
+    }
+    if let Error::Greeting { source, .. } = &error
+        && source.kind() == ErrorKind::Protocol
+    {
+        return Failure::new(
+            Exit::NoConnection,
+            format_args!("{error}; is it a NetSwap server of this version?"),
+        );
     }
     match error.kind() {
         ErrorKind::TimedOut

@@ -132,5 +132,7 @@ impl NewFile {
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::failed(format_args!("cannot write {}: {error}", path.display()))
+    // Without the name of the temporary file, which tells nobody anything.
+    let plain = error.raw_os_error().map(io::Error::from_raw_os_error);
+    Failure::failed(format_args!("cannot write {}: {}", path.display(), plain.as_ref().unwrap_or(error)))
 }

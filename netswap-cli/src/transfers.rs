@@ -7,9 +7,10 @@ use netswap_tokio::core::config::MAX_RECORD;
 
 use crate::args::{Connection, Get, Put, Replace};
 use crate::failure::Failure;
+use crate::hold::Held;
 use crate::output;
 use crate::progress::Progress;
-use crate::session::{Held, Session};
+use crate::session::Session;
 use crate::sink::Sink;
 use crate::source::{Origin, Source};
 use crate::target::{self, Address};
@@ -37,7 +38,7 @@ pub(crate) async fn put(args: Put) -> Result<Option<Held>, Failure> {
     }
     let grace = humantime::format_duration(identity.grace);
     output::note(format_args!(
-        "the record lives for {grace} from now on, unless this address connects again"
+        "the record ends {grace} after this address's last connection; --hold keeps one open"
     ));
     session.client.close().await;
     Ok(None)

@@ -95,7 +95,7 @@ fn what_is_no_netswap_server_is_told_so() {
             let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
         }
     });
-    run(&mut at(address, &["ls"])).fails(3, &[&address.to_string()]);
+    run(&mut at(address, &["ls"])).fails(3, &[&address.to_string(), "is it a NetSwap server"]);
 }
 
 #[test]

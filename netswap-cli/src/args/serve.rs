@@ -27,7 +27,7 @@ Examples:
   netswap serve --listen [::]:7420 --max-memory 4GiB --max-connections-per-address 8
   NETSWAP_GRACE=30s netswap serve               every flag has its variable")]
 pub(crate) struct Serve {
-    /// The address to listen on. Port 0 gets a free one; [::] listens on IPv6 and IPv4.
+    /// The address to listen on. Port 0 gets a free one; `[::]` listens on IPv6 and IPv4.
     #[arg(long, env = "NETSWAP_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:7420")]
     pub(crate) listen: Address,
     /// How long records outlive their owner's last connection.
