@@ -1,3 +1,57 @@
-//! The netswap program.
+//! The netswap program: a NetSwap server and its command-line client.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod about;
+mod args;
+mod client;
+mod failure;
+mod hold;
+mod logging;
+mod output;
+mod progress;
+mod records;
+mod serve;
+mod session;
+mod signals;
+mod sink;
+mod source;
+mod target;
+mod transfers;
+mod values;
+
+use std::io::{self, Write};
+use std::process::exit;
+
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+
+/// Exits with one of the codes that [`failure::Exit`] names; clap itself does with 2.
+fn main() {
+    let cli = Cli::parse();
+    let code = match run(cli) {
+        Ok(()) => 0,
+        Err(failure) => {
+            failure.report();
+            failure.exit.code()
+        }
+    };
+    // At once: a thread that still waits for a terminal or a pipe must not hold the program up.
+    exit(code.into());
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let usual = if matches!(cli.command, Command::Serve(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
+    logging::start(&cli.logging, usual)?;
+    match cli.command {
+        Command::Serve(args) => serve::run(*args),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "netswap", &mut script);
+            io::stdout().write_all(&script).or_else(output::stdout_failed)
+        }
+        command => client::run(command),
+    }
+}

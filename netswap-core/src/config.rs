@@ -11,6 +11,9 @@ pub const MAX_RECORD: u32 = u32::MAX - 64;
 /// The bytes that every record counts beyond its data.
 pub const RECORD_OVERHEAD: usize = 128;
 
+/// Refused connections that may be told so at one time; more are dropped without a word (docs/PROTOCOL.md §4.2).
+pub const MOST_TURNED_AWAY: u32 = 256;
+
 const MIB: u64 = 1 << 20;
 
 /// Everything that a server is told.
@@ -150,11 +153,14 @@ impl Limits {
         counts.iter().find(|(_, limit)| *limit == 0).map_or(Ok(()), |(name, _)| Err(ConfigError::Zero(name)))
     }
 
-    /// The most bytes that the state machines of a server with these limits hold, whatever clients send: the total and
-    /// what every connection may need beside it. Sockets' buffers in the kernel are not in it.
+    /// The most bytes that the state machines of a server with these limits hold, whatever clients send: the total; the
+    /// unfinished bytes once more, because buffers that grow may be twice as large as what has arrived; and what every
+    /// connection may need beside that. Sockets' buffers in the kernel are not in it.
     #[must_use]
     pub fn memory_bound(&self) -> u64 {
-        self.total.saturating_add(u64::from(self.connections).saturating_mul(self.connection_bound()))
+        let connections = u64::from(self.connections) + u64::from(MOST_TURNED_AWAY);
+        let beside = connections.saturating_mul(self.connection_bound());
+        self.total.saturating_add(self.unfinished).saturating_add(beside)
     }
 
     /// The most bytes that one connection holds beside what the total counts: its output window, what was read of it

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use netswap_core::config::MOST_TURNED_AWAY;
 use netswap_core::connection::Phase;
 use netswap_core::engine::Peer;
 use netswap_core::error::Quota;
@@ -108,6 +109,23 @@ fn what_was_read_before_the_end_of_the_stream_is_answered_even_if_it_has_to_wait
     assert_eq!(world.statistics().records, 1);
     world.wait(NS);
     assert_eq!((world.statistics().records, world.bytes()), (0, 0));
+}
+
+#[test]
+fn a_record_that_came_after_its_owner_left_can_be_taken_over() {
+    let mut world = World::with(|config| config.limits.queued_replies = 1);
+    let (peer, taker) = (world.connect("127.0.0.1"), world.connect("127.0.0.2"));
+    world.send(peer, [ping(1, "x"), request(2, op::CREATE, 5, "y")].concat());
+    world.end(peer);
+    let replies = world.replies(peer);
+    let pointer = u64::from_be_bytes(replies[1].payload[..].try_into().unwrap());
+    let stat = wire::about(3, op::STAT, pointer, []);
+    assert_eq!(world.ask(taker, &stat).payload[22..], 300_u32.to_be_bytes());
+    assert_eq!(world.ask(taker, wire::about(3, op::TAKEOVER, pointer, [])), ok(3, []));
+    assert_eq!(world.ask(taker, &stat).payload[22..], u32::MAX.to_be_bytes());
+    world.wait(GRACE * 2);
+    assert_eq!(world.ask(taker, wire::about(3, op::DELETE, pointer, [])), ok(3, []));
+    assert_eq!(world.bytes(), 0);
 }
 
 #[test]
@@ -309,7 +327,7 @@ fn a_connection_turned_away_keeps_no_records_alive() {
 fn a_flood_of_connections_over_the_limit_is_dropped_without_a_word() {
     let mut world = World::with(|config| config.limits.connections = 1);
     world.connect("127.0.0.1");
-    let away: Vec<_> = (0..256).map(|_| world.connect("127.0.0.2")).collect();
+    let away: Vec<_> = (0..MOST_TURNED_AWAY).map(|_| world.connect("127.0.0.2")).collect();
     assert!((0..1000).all(|_| world.try_connect("127.0.0.2").is_none()));
     assert_eq!(world.statistics().connections, 257);
     assert_eq!(world.statistics().counters.connections_refused, 1256);

@@ -8,7 +8,7 @@ mod worked;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use netswap_core::config::{Config, Limits, MAX_RECORD, RECORD_OVERHEAD};
+use netswap_core::config::{Config, Limits, MAX_RECORD, MOST_TURNED_AWAY, RECORD_OVERHEAD};
 use netswap_core::error::{Invalid, ProtocolError, Quota, Refusal, Violation};
 use netswap_core::wire::{ABORT, Code, HEADER_LEN, MAX_PAYLOAD, Opcode, WINDOW};
 
@@ -206,6 +206,7 @@ fn default_limits_are_what_the_document_says() {
         format!("a header of {HEADER_LEN} bytes and a payload of 0 to {MAX_PAYLOAD} bytes"),
         format!("plus {RECORD_OVERHEAD} bytes for every record"),
         format!("{} KiB", WINDOW / 1024),
+        format!("While {MOST_TURNED_AWAY} connections are being refused"),
     ] {
         assert!(text.contains(&fact), "docs/PROTOCOL.md does not say: {fact}");
     }

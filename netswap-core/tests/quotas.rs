@@ -10,7 +10,7 @@ use support::wire::{
     self, FULL, abort, aborted, address_fault, ok, op, packets, pattern, ping, quota, request, resolved,
     unsupported,
 };
-use support::{OVERHEAD, World};
+use support::{GRACE, NS, OVERHEAD, World};
 
 fn world(change: impl FnOnce(&mut Config)) -> (World, Peer, Peer) {
     let mut world = World::with(|config| {
@@ -331,4 +331,24 @@ fn with_the_last_packet_the_order_of_checks_is_kept() {
     assert_eq!(world.ask(twin, wire::about(2, op::DELETE, pointer, [])), ok(2, []));
     assert_eq!(world.ask(one, &upload[2]), address_fault(2));
     assert_eq!((world.bytes(), world.statistics().unfinished_bytes), (0, 0));
+}
+
+#[test]
+fn the_memory_of_what_has_ended_is_free_at_that_moment() {
+    for len in [1000, 200_000] {
+        let mut world = World::with(|config| {
+            config.limits.record = len;
+            config.limits.total = u64::from(len) + OVERHEAD;
+        });
+        let other = world.connect("127.0.0.9");
+        let owner = world.connect("127.0.0.1");
+        world.create(owner, 0, pattern(len as usize));
+        world.reset(owner);
+        world.skip(GRACE - NS);
+        let create = request(1, op::CREATE, 0, "x");
+        assert_eq!(world.ask(other, &create), quota(1, 1, u64::from(len) + OVERHEAD));
+        world.skip(NS);
+        assert_eq!(world.ask(other, create).code, 0, "{len}");
+        assert_eq!(world.bytes(), 1 + OVERHEAD);
+    }
 }

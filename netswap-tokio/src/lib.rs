@@ -7,6 +7,11 @@ mod client;
 mod server;
 mod socket;
 
+/// The examples of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use client::{Client, ConnectOptions, ConnectionEvent, Disconnect, Driver, Error, ErrorKind, Events};
 pub use netswap_core as core;
 pub use netswap_core::client::Outcome;

@@ -130,8 +130,8 @@ impl Data {
         own.map_or(0, |block| block.charged)
     }
 
-    /// The bytes that nobody counts any more when this, their only holder, is about to drop them.
-    pub(super) fn give_up_charge(&mut self, budget: &Arc<Budget>) -> usize {
+    /// How many bytes nobody counts any more from now on, because this, their only holder, is about to drop them.
+    pub(crate) fn give_up_charge(&mut self, budget: &Arc<Budget>) -> usize {
         let Some(block) = self.block.as_mut().and_then(Arc::get_mut) else { return 0 };
         let ours = block.budget.take_if(|it| Arc::ptr_eq(it, budget)).is_some();
         if ours { block.charged } else { 0 }

@@ -22,15 +22,12 @@ use lifetimes::{Lifetimes, Mortal};
 use owners::Owners;
 use pointers::Pointers;
 
-use crate::config::{Config, ConfigError, RECORD_OVERHEAD};
+use crate::config::{Config, ConfigError, MOST_TURNED_AWAY, RECORD_OVERHEAD};
 use crate::engine::{ConnectionId, Peer};
 use crate::error::{Quota, Refusal};
 use crate::memory::{Budget, Data};
 use crate::time::Instant;
 use crate::types::{Access, Owner, Pointer, Version};
-
-/// Refused connections that may be told so at one time; more are dropped without a word.
-const MOST_TURNED_AWAY: u32 = 256;
 
 /// Data from this many bytes on are worth dropping outside a lock.
 const TRASH_FROM: usize = 64 * 1024;
@@ -40,7 +37,7 @@ const TRASH_FROM: usize = 64 * 1024;
 /// Every call takes the time, and everything that ended by then has ended before the call is carried out. With the same
 /// seed the same calls give the same answers.
 ///
-/// As an [`Engine`] it frees at once what a request made superfluous. Giving back a large block takes the system
+/// As an [`Engine`](crate::engine::Engine) it frees at once what a request made superfluous. Giving back a large block takes the system
 /// milliseconds, so behind a lock use [`serve`](Self::serve), and drop [`take_trash`](Self::take_trash) after unlocking.
 #[derive(Debug)]
 pub struct Store {
@@ -201,14 +198,16 @@ impl Store {
         self.expire(now);
     }
 
-    /// Large data that no record holds any more, to be dropped where nobody waits for it. They count until then.
+    /// Large data that no record holds any more, to be dropped where nobody waits for it. They no longer count, unless
+    /// replies hold them still.
     #[must_use]
     pub fn take_trash(&mut self) -> Vec<Data> {
         core::mem::take(&mut self.trash)
     }
 
-    fn discard(&mut self, data: Data) {
+    fn discard(&mut self, mut data: Data) {
         if data.len() >= TRASH_FROM {
+            self.budget.release(data.give_up_charge(&self.budget));
             self.trash.push(data);
         }
     }

@@ -63,7 +63,7 @@ pub(super) struct Waiter {
 }
 
 /// Answers on their way to those who wait for them: they are woken after the lock is released.
-pub(super) type Deliveries = Vec<(oneshot::Sender<Answer>, Answer)>;
+pub(super) type Deliveries = Vec<(Waiter, Answer)>;
 
 impl Shared {
     /// With a connection that was just made.
@@ -283,14 +283,13 @@ impl State {
                 }
                 _ => continue,
             };
-            deliveries.extend(waiters.remove(&xid).map(|waiter| (waiter.done, answer)));
+            deliveries.extend(waiters.remove(&xid).map(|waiter| (waiter, answer)));
         }
     }
 
     fn end_link(&mut self, link: Link) {
         let closed = matches!(link, Link::Closed);
         self.link = link;
-        self.waiters.clear();
         if closed {
             self.listeners.close();
         }
@@ -308,9 +307,9 @@ pub(super) fn wake(mut state: MutexGuard<'_, State>) {
 
 /// Hands over answers. To be called without the lock.
 pub(super) fn deliver(deliveries: &mut Deliveries) {
-    for (done, answer) in deliveries.drain(..) {
+    for (waiter, answer) in deliveries.drain(..) {
         // Nobody hears it when the call has just been dropped.
-        let _ = done.send(answer);
+        let _ = waiter.done.send(answer);
     }
 }
 

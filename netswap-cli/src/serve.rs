@@ -1,0 +1,174 @@
+//! `netswap serve`: a server until a signal comes.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use netswap_tokio::core::config::{ConfigError, Limits};
+use netswap_tokio::{Server, ServerError, ServerHandle, default_total};
+use tracing::{info, warn};
+
+use crate::args::{LimitArgs, Runtime, Serve};
+use crate::failure::{Exit, Failure};
+use crate::output;
+use crate::signals::Signals;
+
+/// How long connections may take to end after a signal: with all else that is to be done, it stays under 5 s.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(4);
+
+/// Runs a server until a signal stops it.
+pub(crate) fn run(args: Serve) -> Result<(), Failure> {
+    let Runtime::Tokio = args.runtime;
+    let mut builder = match args.threads.map(usize::from) {
+        Some(1) => tokio::runtime::Builder::new_current_thread(),
+        Some(threads) => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+        None => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format_args!("cannot start the runtime: {error}")))?;
+    let ended = runtime.block_on(serve(args));
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(args: Serve) -> Result<(), Failure> {
+    let limits = limits(&args.limits).map_err(refused_limits)?;
+    let mut builder = Server::builder()
+        .listen((args.listen.host, args.listen.port))
+        .limits(limits.clone())
+        .grace(args.grace)
+        .shutdown_deadline(SHUTDOWN_DEADLINE);
+    if let Some(key) = args.identity_key {
+        builder = builder.identity_key(key.0);
+    }
+    if let Some(seed) = &args.seed {
+        builder = builder.seed(seed.0);
+    }
+    // Signals that come from now on stop the server in order.
+    let signals = Signals::listen()?;
+    let server = builder.bind().await.map_err(|error| match error {
+        ServerError::Config(error) => refused_limits(error),
+        error => Failure::failed(error),
+    })?;
+
+    let address = server.local_address();
+    tell_limits(&limits, args.grace);
+    if !address.ip().to_canonical().is_loopback() {
+        warn!(
+            %address,
+            "other machines may reach this server: clients are known by their address alone, and nothing is encrypted"
+        );
+    }
+    if args.seed.is_some() {
+        warn!("pointers follow from --seed, and who knows it can guess them: for tests only");
+    }
+    // That nobody reads the line is no reason not to serve.
+    let _ = output::line(format_args!("netswap listening on {address}"));
+
+    let handle = server.handle();
+    tokio::spawn(stop_by_signals(signals, handle.clone()));
+    server.run().await;
+    tell_statistics(&handle);
+    // The program ends now: giving millions of records back one by one would only take time.
+    std::mem::forget(handle);
+    Ok(())
+}
+
+/// Stops the server at the first signal, in order; at the second at once.
+async fn stop_by_signals(mut signals: Signals, server: ServerHandle) {
+    let signal = signals.next().await;
+    info!("{} received, stopping; a second signal stops at once", signal.name());
+    server.shutdown();
+    let signal = signals.next().await;
+    warn!("{} received, stopped at once", signal.name());
+    std::process::exit(signal.exit().code().into());
+}
+
+fn limits(args: &LimitArgs) -> Result<Limits, ConfigError> {
+    let total = args.max_memory.map_or_else(default_total, |total| total.as_u64());
+    let default = Limits::new(total);
+    let record = args.max_record.map_or(u64::from(default.record), |record| record.as_u64());
+    let record = u32::try_from(record).map_err(|_| ConfigError::RecordAboveProtocol { record })?;
+    let default = Limits::with_record(total, record);
+    let size = |given: Option<ByteSize>, default: u64| given.map_or(default, |size| size.as_u64());
+    Ok(Limits {
+        record,
+        total,
+        owner_bytes: args.max_owner_bytes.map(|size| size.as_u64()),
+        owner_records: args.max_owner_records,
+        unfinished_requests: args.max_unfinished_requests.unwrap_or(default.unfinished_requests),
+        // A record that is allowed must be possible to upload.
+        connection_unfinished: size(
+            args.max_connection_unfinished,
+            default.connection_unfinished.max(u64::from(record)),
+        ),
+        unfinished: size(args.max_unfinished, default.unfinished),
+        connections: args.max_connections.unwrap_or(default.connections),
+        connections_per_address: args.max_connections_per_address,
+        queued_replies: args.max_queued_replies.unwrap_or(default.queued_replies),
+        queued_bytes: size(args.max_queued_bytes, default.queued_bytes),
+    })
+}
+
+fn refused_limits(error: ConfigError) -> Failure {
+    let flags = match error {
+        ConfigError::RecordAboveTotal { .. } => "--max-record and --max-memory: ",
+        ConfigError::RecordAboveProtocol { .. } => "--max-record: ",
+        ConfigError::Zero(_) => "",
+    };
+    Failure::new(Exit::Usage, format_args!("{flags}{error}"))
+}
+
+fn tell_limits(limits: &Limits, grace: Duration) {
+    let bound = limits.memory_bound();
+    let buffers = bound.saturating_sub(limits.total).saturating_sub(limits.unfinished);
+    info!(
+        bytes = bound,
+        "memory: at most {}: {} for records, unfinished requests and replies under way (--max-memory), {} once more for \
+         unfinished requests that grow (--max-unfinished), {} for the buffers of {} connections (--max-connections), {} \
+         each; what the system's sockets hold comes on top",
+        iec(bound),
+        iec(limits.total),
+        iec(limits.unfinished),
+        iec(buffers),
+        limits.connections,
+        iec(limits.connection_bound()),
+    );
+    info!(
+        max_record = limits.record,
+        "records: at most {} each; they outlive their owner's last connection by {}",
+        iec(limits.record.into()),
+        humantime::format_duration(grace),
+    );
+    let upload = limits.connection_unfinished.min(limits.unfinished);
+    if upload < u64::from(limits.record) {
+        warn!(
+            "records of more than {} cannot be uploaded: unfinished requests may not have more bytes \
+             (--max-connection-unfinished, --max-unfinished)",
+            iec(upload)
+        );
+    }
+}
+
+fn tell_statistics(server: &ServerHandle) {
+    let statistics = server.statistics();
+    let counters = &statistics.store.counters;
+    info!(
+        connections = counters.connections,
+        connections_refused = counters.connections_refused,
+        records_created = counters.records_created,
+        records_dropped = statistics.store.records,
+        received = statistics.traffic.received,
+        sent = statistics.traffic.sent,
+        "stopped"
+    );
+}
+
+fn iec(bytes: u64) -> impl std::fmt::Display {
+    ByteSize::b(bytes).display().iec()
+}

@@ -1,0 +1,86 @@
+//! Values of flags: sizes, durations, keys.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use netswap_tokio::core::identity::IdentityKey;
+
+/// Reads a size: a number of bytes, or a number and a unit.
+pub(crate) fn size(text: &str) -> Result<ByteSize, &'static str> {
+    text.trim()
+        .parse()
+        .map_err(|_| "a size is a number of bytes, or a number with a unit: 4096, 64KiB, 1.5GiB, 2GB")
+}
+
+/// Reads a duration with its units.
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text)
+        .map_err(|_| "a duration is a number with its unit: 500ms, 30s, 5m, 1h 30m")
+}
+
+/// Reads a duration with its units that is not 0.
+pub(crate) fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let timeout = duration(text)?;
+    if timeout.is_zero() { Err("a timeout of 0 would let nothing happen") } else { Ok(timeout) }
+}
+
+/// A flag's value that is not to be printed.
+#[derive(Clone)]
+pub(crate) struct Secret<T>(pub(crate) T);
+
+impl<T> std::fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Reads the key of owner hashes.
+pub(crate) fn identity_key(text: &str) -> Result<Secret<IdentityKey>, &'static str> {
+    hex(text).map(|key| Secret(IdentityKey(key))).ok_or("an identity key is 32 hex digits")
+}
+
+/// Reads the seed of pointers.
+pub(crate) fn seed(text: &str) -> Result<Secret<[u8; 32]>, &'static str> {
+    hex(text).map(Secret).ok_or("a seed is 64 hex digits")
+}
+
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units_or_are_bytes() {
+        let read = |text| size(text).map(|size| size.as_u64());
+        assert_eq!(read("4096"), Ok(4096));
+        assert_eq!(read("256MiB"), Ok(256 << 20));
+        assert_eq!(read("1.5 GiB"), Ok(3 << 29));
+        assert_eq!(read("2GB"), Ok(2_000_000_000));
+        for wrong in ["", "-1", "MiB", "1 apple", "1e3"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        for wrong in ["", "5", "m", "-1s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert!(timeout("0s").is_err());
+    }
+
+    #[test]
+    fn keys_are_hex_digits_in_either_case() {
+        let key = identity_key("000102030405060708090A0b0c0d0e0f").unwrap();
+        assert_eq!(key.0.0, std::array::from_fn(|i| i as u8));
+        assert!(seed(&"5a".repeat(32)).is_ok());
+        assert!(identity_key("0001").is_err() && seed("zz").is_err() && seed(&"5a".repeat(33)).is_err());
+    }
+}

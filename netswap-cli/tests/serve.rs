@@ -1,0 +1,175 @@
+//! `netswap serve`: its start, what it says, and its end.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use common::{Server, netswap, run};
+use netswap_tokio::core::config::Limits;
+
+/// PING with the XID 1 and the payload "hi", and its answer.
+const PING: &[u8] = b"\0\0\0\x01\0\0\0\x02\x08\0hi";
+const PONG: &[u8] = b"\0\0\0\x01\0\0\0\x02\0\0hi";
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+fn ping(stream: &mut TcpStream) {
+    stream.write_all(PING).unwrap();
+    let mut pong = [0; PONG.len()];
+    stream.read_exact(&mut pong).unwrap();
+    assert_eq!(pong, PONG);
+}
+
+#[test]
+fn it_prints_its_address_and_serves() {
+    for threads in ["1", "2"] {
+        let server = Server::start(&["--threads", threads]);
+        assert_ne!(server.address.port(), 0);
+        ping(&mut connect(&server));
+    }
+}
+
+#[test]
+fn it_says_how_much_memory_it_may_need_and_of_what_it_consists() {
+    let flags =
+        ["--max-memory", "64MiB", "--max-connections", "16", "--max-record", "1MiB", "--grace", "90s"];
+    let server = Server::start(&flags);
+    server.process.signal("TERM");
+    let (_, log) = server.process.ended();
+    let limits = Limits { connections: 16, ..Limits::with_record(64 << 20, 1 << 20) };
+    let bytes = format!("bytes={}", limits.memory_bound());
+    let words = ["memory: at most ", "64.0 MiB", "16 connections", "at most 1.0 MiB each", "1m 30s", &bytes];
+    for words in words {
+        assert!(log.contains(words), "{words:?} in {log}");
+    }
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn it_warns_when_other_machines_may_reach_it() {
+    let server = Server::from(netswap(["serve"]).args(["--listen", "0.0.0.0:0"]));
+    server.process.signal("TERM");
+    let (_, log) = server.process.ended();
+    assert!(log.contains("WARN") && log.contains("other machines may reach this server"), "{log}");
+}
+
+#[test]
+fn it_warns_that_a_seed_makes_pointers_predictable() {
+    let seed = "5a".repeat(32);
+    let server = Server::start(&["--seed", &seed]);
+    server.process.signal("TERM");
+    let (_, log) = server.process.ended();
+    assert!(log.contains("WARN") && log.contains("tests only") && !log.contains(&seed), "{log}");
+}
+
+#[test]
+fn the_environment_sets_what_flags_do_not() {
+    let mut command = netswap(["serve", "--max-record", "2MiB"]);
+    command.env("NETSWAP_LISTEN", "127.0.0.1:0").env("NETSWAP_MAX_RECORD", "1MiB").env("NETSWAP_GRACE", "7s");
+    command.env("NETSWAP_LOG_FORMAT", "json");
+    let server = Server::from(&mut command);
+    ping(&mut connect(&server));
+    server.process.signal("TERM");
+    let (_, log) = server.process.ended();
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(lines.iter().any(|line| line["max_record"] == 2 << 20), "{log}");
+    assert!(lines.iter().any(|line| line["message"].as_str().unwrap().contains("by 7s")), "{log}");
+}
+
+#[test]
+fn a_signal_stops_it_in_order() {
+    for signal in ["TERM", "INT"] {
+        let server = Server::start(&[]);
+        let mut stream = connect(&server);
+        ping(&mut stream);
+        let start = Instant::now();
+        server.process.signal(signal);
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"");
+        drop(stream);
+        let (status, log) = server.process.ended();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(log.contains(&format!("SIG{signal} received")), "{log}");
+    }
+}
+
+/// A client that has begun a request, never ends it, and takes no answer.
+fn stuck(server: &Server) -> TcpStream {
+    let mut stream = connect(server);
+    ping(&mut stream);
+    // A PING of 32 MiB whose echo is never read, so that the server still has something to send.
+    let mut remaining: u32 = 32 << 20;
+    while remaining > 0 {
+        let payload = remaining.min(1390);
+        let mut packet = vec![0, 0, 0, 2];
+        packet.extend(remaining.to_be_bytes());
+        packet.extend([8, 0]);
+        packet.resize(10 + payload as usize, 0);
+        stream.write_all(&packet).unwrap();
+        remaining -= payload;
+    }
+    stream.write_all(b"\0\0\0\x03\0\0\xff\xff\0\0").unwrap();
+    let mut header = [0; 10];
+    stream.read_exact(&mut header).unwrap();
+    assert_eq!(header, *b"\0\0\0\x02\x02\0\0\0\0\0");
+    stream
+}
+
+#[test]
+fn a_stuck_client_does_not_keep_it_from_stopping() {
+    let server = Server::start(&[]);
+    let stream = stuck(&server);
+    let start = Instant::now();
+    server.process.signal("TERM");
+    let (status, log) = server.process.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(log.contains("closing what is left"), "{log}");
+    drop(stream);
+}
+
+#[test]
+fn a_second_signal_stops_it_at_once() {
+    let server = Server::start(&[]);
+    let _stream = stuck(&server);
+    let start = Instant::now();
+    server.process.signal("TERM");
+    std::thread::sleep(Duration::from_millis(300));
+    server.process.signal("TERM");
+    let (status, log) = server.process.ended();
+    assert_eq!(status.code(), Some(143), "{log}");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn limits_that_cannot_be_kept_are_refused_with_their_flags() {
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&["--max-record", "2MiB", "--max-memory", "1MiB"], &["--max-record", "2097152", "1048576"]),
+        (&["--max-record", "4GiB"], &["--max-record", "4294967231"]),
+        (&["--max-connections", "0"], &["connections is 0"]),
+        (&["--grace", "5"], &["--grace", "5m"]),
+        (&["--max-memory", "lots"], &["--max-memory", "64KiB"]),
+        (&["--identity-key", "00"], &["--identity-key", "32 hex digits"]),
+    ];
+    for (flags, words) in cases {
+        run(netswap(["serve", "--listen", "127.0.0.1:0"]).args(flags)).fails(2, words);
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_named() {
+    let server = Server::start(&[]);
+    let address = server.address.to_string();
+    run(&mut netswap(["serve", "--listen", &address])).fails(1, &[&address, "in use"]);
+}
