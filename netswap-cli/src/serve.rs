@@ -103,10 +103,7 @@ fn limits(args: &LimitArgs) -> Result<Limits, ConfigError> {
         owner_records: args.max_owner_records,
         unfinished_requests: args.max_unfinished_requests.unwrap_or(default.unfinished_requests),
         // A record that is allowed must be possible to upload.
-        connection_unfinished: size(
-            args.max_connection_unfinished,
-            default.connection_unfinished.max(u64::from(record)),
-        ),
+        connection_unfinished: size(args.max_connection_unfinished, default.connection_unfinished),
         unfinished: size(args.max_unfinished, default.unfinished),
         connections: args.max_connections.unwrap_or(default.connections),
         connections_per_address: args.max_connections_per_address,

@@ -14,6 +14,9 @@ pub const RECORD_OVERHEAD: usize = 128;
 /// Refused connections that may be told so at one time; more are dropped without a word (docs/PROTOCOL.md §4.2).
 pub const MOST_TURNED_AWAY: u32 = 256;
 
+/// The most bytes of operands that a request with data has: so much longer than a record can a request be.
+pub(crate) const LARGEST_OPERANDS: u64 = 16;
+
 const MIB: u64 = 1 << 20;
 
 /// Everything that a server is told.
@@ -114,14 +117,15 @@ impl Limits {
     /// The defaults of a server that may hold `total` bytes, in records of at most `record` bytes.
     #[must_use]
     pub fn with_record(total: u64, record: u32) -> Self {
+        let largest = u64::from(record) + LARGEST_OPERANDS;
         Self {
             record,
             total,
             owner_bytes: None,
             owner_records: None,
             unfinished_requests: 1024,
-            connection_unfinished: 512 * MIB,
-            unfinished: u64::from(record).max(total / 4),
+            connection_unfinished: largest.max(512 * MIB),
+            unfinished: largest.max(total / 4),
             connections: 10_000,
             connections_per_address: None,
             queued_replies: 1024,
@@ -186,6 +190,15 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn by_default_the_largest_request_can_arrive() {
+        for (total, record) in [(1 << 40, MAX_RECORD), (1 << 30, 1 << 30), (1 << 20, 7)] {
+            let limits = Limits::with_record(total, record);
+            let largest = u64::from(record) + LARGEST_OPERANDS;
+            assert!(limits.connection_unfinished >= largest && limits.unfinished >= largest);
+        }
+    }
 
     #[test]
     fn limits_that_cannot_be_kept_are_named() {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::Connection;
 use super::endings::Stage;
 use super::incoming::{Incoming, State};
+use crate::config::LARGEST_OPERANDS;
 use crate::engine::{Engine, Incident};
 use crate::error::{Quota, Refusal, Violation};
 use crate::memory::{Data, Overrun, Payload};
@@ -82,7 +83,7 @@ impl Connection {
             return if expected == Some(header) { Ok(()) } else { Err(Violation::Continuation) };
         }
         let opcode = Opcode::from_u8(header.opcode);
-        let largest = u64::from(self.config.limits.record) + 16;
+        let largest = u64::from(self.config.limits.record) + LARGEST_OPERANDS;
         if opcode.is_none() && u64::from(header.remaining) > largest {
             return Err(Violation::UnknownOpcode);
         }
