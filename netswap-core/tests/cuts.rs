@@ -114,7 +114,7 @@ fn a_short_transcript_may_be_cut_anywhere() {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 30, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 16, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn a_long_transcript_may_be_cut_anyhow(
@@ -152,7 +152,7 @@ fn long_transcripts_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let strategy = proptest::collection::vec(any::<Choice>(), 60..200);
     let mut missing: Vec<String> = Vec::new();
-    let all: Vec<_> = (0..150)
+    let all: Vec<_> = (0..100)
         .map(|_| build(&strategy.new_tree(&mut runner).unwrap().current()))
         .map(|events| replay(&events, |bytes| vec![bytes.len()]).counters())
         .collect();

@@ -100,6 +100,7 @@ fn what_was_read_before_the_end_of_the_stream_is_answered_even_if_it_has_to_wait
     ];
     world.send(peer, sent.concat());
     world.end(peer);
+    assert!(!world.wants_read(peer));
     let replies = world.replies(peer);
     let pings: Vec<_> = (1..=5).map(|xid| ok(xid, "ping")).collect();
     assert_eq!((&replies[..5], replies[5].code, replies.len()), (&pings[..], 0, 6));
@@ -123,6 +124,7 @@ fn a_record_that_came_after_its_owner_left_can_be_taken_over() {
     assert_eq!(world.ask(taker, &stat).payload[22..], 300_u32.to_be_bytes());
     assert_eq!(world.ask(taker, wire::about(3, op::TAKEOVER, pointer, [])), ok(3, []));
     assert_eq!(world.ask(taker, &stat).payload[22..], u32::MAX.to_be_bytes());
+    assert_eq!(world.next_due(), None);
     world.wait(GRACE * 2);
     assert_eq!(world.ask(taker, wire::about(3, op::DELETE, pointer, [])), ok(3, []));
     assert_eq!(world.bytes(), 0);
@@ -212,6 +214,7 @@ fn a_shutdown_answers_what_was_read_and_had_to_wait() {
     ];
     world.send(peer, sent.concat());
     world.shut_down();
+    assert!(!world.wants_read(peer));
     world.send(peer, ping(99, "too late"));
     let replies = world.replies(peer);
     assert_eq!((replies.len(), replies[5].xid, replies[5].code), (7, 6, 0));

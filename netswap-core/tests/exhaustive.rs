@@ -171,22 +171,19 @@ fn every_opcode_with_every_access_byte() {
     let mut bench = Bench::new(1 << 20);
     for opcode in 0..=255 {
         for access in 0..=255 {
-            for len in [0, 1, 7, 8, 9, 15, 16, 17, 24, 1390, 1391] {
+            for len in [0, 7, 8, 9, 16, 1391] {
                 bench.check(opcode, access, len, Record::Nowhere);
             }
-            for len in [0, 8, 16] {
-                bench.check(opcode, access, len, Record::Theirs);
-                bench.check(opcode, access, len, Record::Mine);
-            }
+            bench.check(opcode, access, 8, Record::Theirs);
+            bench.check(opcode, access, 8, Record::Mine);
         }
     }
 }
 
 #[test]
 fn every_opcode_around_the_record_limit() {
-    for limit in [1, 500, 1374, 1375, 1390, 1400] {
-        let mut bench = Bench::new(limit.max(6));
-        let limit = bench.limit;
+    for limit in [6, 500, 1374, 1375, 1390, 1400] {
+        let mut bench = Bench::new(limit);
         for opcode in 0..=255 {
             for len in limit.saturating_sub(2)..=limit + 20 {
                 for record in [Record::Nowhere, Record::Theirs, Record::Mine] {

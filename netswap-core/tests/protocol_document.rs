@@ -176,7 +176,9 @@ fn default_limits_are_what_the_document_says() {
     let config = Config::new(limits.clone(), support::config().identity_key, [0; 32]);
     let seconds = |time: std::time::Duration| format!("{} s", time.as_secs());
     assert_row(&rows, &["unfinished requests of a connection", &limits.unfinished_requests.to_string()]);
-    assert_row(&rows, &["unfinished bytes of a connection", &mib(limits.connection_unfinished)]);
+    let unfinished =
+        format!("{}, or the largest request where that is more", mib(limits.connection_unfinished));
+    assert_row(&rows, &["unfinished bytes of a connection", &unfinished]);
     assert_row(
         &rows,
         &["replies queued and not completely sent, of a connection", &limits.queued_replies.to_string()],

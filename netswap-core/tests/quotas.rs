@@ -242,6 +242,37 @@ fn so_many_bytes_of_a_connection_may_be_unfinished() {
 }
 
 #[test]
+fn whatever_ends_makes_room_for_other_unfinished_bytes() {
+    let limit = 3 * FULL as u64;
+    let (mut world, one, other) = world(|config| {
+        config.limits.record = 4 * FULL as u32;
+        config.limits.connection_unfinished = limit;
+        config.limits.unfinished = limit;
+    });
+    let pointer = world.create(other, 2, "");
+    let upload = packets(2, op::REPLACE, 0, wire::pointed(pointer, pattern(limit as usize - 8)));
+    let permit = |access| request(2, op::PERMIT, access, pointer.to_be_bytes());
+    for round in 0..3 {
+        // It is complete, abandoned, refused on its way, refused with its last packet.
+        assert_eq!(world.ask(one, upload.concat()), version(2, 2 + round));
+        assert_eq!(world.exchange(one, upload[..2].concat()), []);
+        assert_eq!(world.ask(one, abort(2)), aborted(2));
+        let longer = packets(3, op::CREATE, 0, pattern(limit as usize + 1));
+        assert_eq!(world.ask(one, longer.concat()), quota(3, 5, limit));
+        let longer = packets(4, op::CREATE, 0, pattern(limit as usize + 5));
+        assert_eq!(world.exchange(one, longer[..3].concat()), []);
+        let another = packets(5, op::CREATE, 0, pattern(2 * FULL));
+        assert_eq!(world.ask(one, another.concat()), quota(5, 5, limit));
+        assert_eq!(world.ask(one, &longer[3]), quota(4, 5, limit));
+        assert_eq!(world.exchange(one, upload[..2].concat()), []);
+        assert_eq!(world.ask(other, permit(0)), ok(2, []));
+        assert_eq!(world.ask(one, &upload[2]), wire::access_violation(2));
+        assert_eq!(world.ask(other, permit(2)), ok(2, []));
+        assert_eq!(world.statistics().unfinished_bytes, 0);
+    }
+}
+
+#[test]
 fn so_many_bytes_of_all_connections_may_be_unfinished() {
     let limit = 4 * FULL as u64;
     let (mut world, one, other) = world(|config| {

@@ -12,7 +12,8 @@ pub struct Config {
     /// that arrive in any case.
     pub max_reply: u32,
     /// How many transactions may be open at once: 1024 by default, as many unfinished requests as a server
-    /// takes from one connection by default (docs/PROTOCOL.md §7.1).
+    /// takes from one connection by default (docs/PROTOCOL.md §7.1). A server that takes fewer ends the connection when
+    /// it refuses more than it takes while they are being sent (§5.1, detail 5).
     pub max_transactions: usize,
     /// How long a transaction may go without any of its packets moving, in either direction, before it is given
     /// up: 10 s by default. Each request can have its own.

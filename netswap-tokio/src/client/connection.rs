@@ -17,6 +17,9 @@ use super::timer::Timer;
 /// Slices written at a time: more than the output's window has of full packets.
 const SLICES_AT_MOST: usize = 128;
 
+/// After so many steps other tasks have their turn, whatever the stream does.
+const STEPS_AT_A_TIME: usize = 64;
+
 /// How long the last bytes of a client that is being closed may take to leave.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -75,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        loop {
+        for _ in 0..STEPS_AT_A_TIME {
             match self.step(cx) {
                 Ok(true) => {}
                 Ok(false) if self.is_closed() => return Poll::Ready(Ended::Closed),
@@ -83,6 +86,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Err(cause) => return Poll::Ready(Ended::Lost(cause)),
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Does what can be done without waiting: reading goes on while a write is pending, and the other way round.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netswap_core::types::Access;
+use netswap_core::types::{Access, Pointer};
 use netswap_core::wire::{Opcode, Reply};
 use netswap_tokio::ConnectionEvent;
 use tokio::io::AsyncWriteExt;
@@ -19,7 +19,8 @@ async fn drop_after<T>(time: Duration, call: impl Future<Output = T>) {
 #[tokio::test]
 async fn a_dropped_call_is_aborted_and_its_late_reply_is_no_harm() {
     let server = Scripted::start().await;
-    let (client, mut peer) = server.connected(server.options()).await;
+    let patient = server.options().request_timeout(Duration::from_secs(600));
+    let (client, mut peer) = server.connected(patient).await;
     drop_after(A_WHILE, client.create("data", Access::empty())).await;
     let request = peer.request().await;
     assert_eq!(request.code, Opcode::CreateRecord as u8);
@@ -28,10 +29,36 @@ async fn a_dropped_call_is_aborted_and_its_late_reply_is_no_harm() {
     let (pong, ()) = tokio::join!(client.ping("other"), async {
         let ping = peer.request().await;
         assert_ne!(ping.xid, request.xid);
-        peer.reply(request.xid, Reply::Created(netswap_core::types::Pointer(1))).await;
+        peer.reply(request.xid, Reply::Created(Pointer(1))).await;
         peer.reply(ping.xid, Reply::Echo(ping.payload)).await;
     });
     pong.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_of_a_lost_connection_is_dropped_without_harm_to_the_next() {
+    let server = Scripted::start().await;
+    let (client, mut peer) = server.connected(server.options()).await;
+    let mut events = client.events();
+    let mut stale = Box::pin(client.delete(Pointer(1)));
+    let request = tokio::select! {
+        _ = &mut stale => panic!("nobody has answered"),
+        request = peer.request() => request,
+    };
+    peer.reset();
+    let mut peer = server.accept().await;
+    while !matches!(soon(events.next()).await, Some(ConnectionEvent::Connected { .. })) {}
+    // On the new connection the ids begin again.
+    let (one, two, ()) = tokio::join!(soon(client.ping("1")), soon(client.ping("2")), async {
+        let pings = [peer.request().await, peer.request().await];
+        assert!(pings.iter().any(|ping| ping.xid == request.xid));
+        drop(stale);
+        assert!(tokio::time::timeout(A_WHILE, peer.request()).await.is_err(), "no ABORT comes");
+        for ping in pings {
+            peer.reply(ping.xid, Reply::Echo(ping.payload)).await;
+        }
+    });
+    one.and(two).unwrap();
 }
 
 #[tokio::test]

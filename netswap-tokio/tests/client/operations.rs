@@ -140,11 +140,12 @@ async fn closing_lets_calls_end_and_takes_no_more() {
     let client = client(&server).await;
     let mut events = client.events();
     let pointer = client.create(pattern(20_000_000), Access::READ).await.unwrap();
-    let (data, ()) = tokio::join!(client.resolve(pointer), async {
-        tokio::task::yield_now().await;
-        soon(client.close()).await;
-    });
+    let (data, (), late) =
+        tokio::join!(client.resolve(pointer), async { soon(client.close()).await }, async {
+            client.ping("too late").await
+        });
     assert_eq!(data.unwrap().len(), 20_000_000);
+    assert!(matches!(late, Err(Error::Closed)));
     assert!(matches!(client.ping("?").await, Err(Error::Closed)));
     assert!(matches!(soon(events.next()).await, Some(ConnectionEvent::Closed)));
     assert!(soon(events.next()).await.is_none());

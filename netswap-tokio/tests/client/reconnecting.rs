@@ -8,8 +8,8 @@ use netswap_core::wire::{Opcode, Reply};
 use netswap_tokio::{Client, ConnectOptions, ConnectionEvent, Error, Events};
 use tokio::net::TcpListener;
 
-use crate::scripted::Scripted;
-use crate::support::{builder, start, start_on};
+use crate::scripted::{Peer, Scripted};
+use crate::support::{Raw, builder, start, start_on};
 use crate::{A_WHILE, client, soon};
 
 async fn expect_connected(events: &mut Events) {
@@ -121,6 +121,18 @@ async fn attempts_come_at_growing_intervals_until_a_server_answers() {
         Some(ConnectionEvent::Reconnecting { attempt, .. }) => assert!(attempt > 5, "{attempt}"),
         other => panic!("{other:?}"),
     }
+    // One that has answered makes the count begin again.
+    let (stream, _) = soon(listener.accept()).await.unwrap();
+    expect_connected(&mut events).await;
+    let mut peer = Peer(Raw(stream));
+    let (pong, ()) = tokio::join!(soon(client.ping("hi")), async {
+        let ping = peer.request().await;
+        peer.reply(ping.xid, Reply::Echo(ping.payload)).await;
+    });
+    pong.unwrap();
+    drop(peer);
+    assert!(matches!(soon(events.next()).await, Some(ConnectionEvent::Disconnected { .. })));
+    assert!(matches!(soon(events.next()).await, Some(ConnectionEvent::Reconnecting { attempt: 1, .. })));
     drop(client);
     while soon(events.next()).await.is_some() {}
 }
