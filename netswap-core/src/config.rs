@@ -50,6 +50,8 @@ pub struct Limits {
     pub connection_unfinished: u64,
     /// Bytes of unfinished requests of all connections together.
     pub unfinished: u64,
+    /// Watches and waiting reads of one connection.
+    pub watches: u32,
     /// Connections.
     pub connections: u32,
     /// Connections from one address.
@@ -65,6 +67,8 @@ pub struct Limits {
 pub struct Times {
     /// How long records outlive their owner's last connection.
     pub grace: Duration,
+    /// The longest grace and the longest time to live that a client may set.
+    pub longest: Duration,
     /// How long an unfinished request or a packet may make no progress, and how long a client may take less than
     /// [`slow_bytes`](Self::slow_bytes) while replies wait, before the connection is closed (docs/PROTOCOL.md §5.4).
     pub slow: Duration,
@@ -78,6 +82,7 @@ impl Default for Times {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(300),
+            longest: Duration::from_secs(24 * 3600),
             slow: Duration::from_secs(30),
             slow_bytes: 8 * 1024,
             linger: Duration::from_secs(1),
@@ -126,6 +131,7 @@ impl Limits {
             unfinished_requests: 1024,
             connection_unfinished: largest.max(512 * MIB),
             unfinished: largest.max(total / 4),
+            watches: 4096,
             connections: 10_000,
             connections_per_address: None,
             queued_replies: 1024,

@@ -1,12 +1,13 @@
 //! What a connection asks of whatever holds the records: the seam between the two.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::{Refusal, Violation};
 use crate::memory::{Data, Payload};
 use crate::time::Instant;
 use crate::types::{Owner, Xid};
-use crate::wire::{Opcode, Reply, Request};
+use crate::wire::{Notification, Opcode, Reply, Request};
 
 /// A connection's number; never used twice in a server's life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +31,7 @@ pub struct Peer {
 /// The holder of the records, as a connection sees it.
 ///
 /// [`Store`](crate::store::Store) is one. An adapter with several threads puts a lock around a store and makes that
-/// an engine that locks for the length of one call. A remote store would answer `None` to `execute` and have the
+/// an engine that locks for the length of one call. A remote store would answer `Later` to `execute` and have the
 /// adapter call [`Connection::answer`](crate::connection::Connection::answer) later.
 pub trait Engine {
     /// Judges a request by its beginning, before its data have arrived (docs/PROTOCOL.md §3.2).
@@ -40,20 +41,46 @@ pub trait Engine {
     /// Why it would be refused as things stand.
     fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal>;
 
-    /// Carries out a complete request; `None` when the answer comes later.
-    fn execute(
-        &mut self,
-        peer: Peer,
-        xid: Xid,
-        request: Request<Payload>,
-        now: Instant,
-    ) -> Option<Reply<Data>>;
+    /// Carries out a complete request.
+    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution;
+
+    /// Takes what there is for a connection. Asked after every request of its own, and when the connection is
+    /// [called](crate::connection::Connection::handle_mail) because there is something.
+    fn take_mail(&mut self, peer: Peer) -> Vec<Mail>;
+
+    /// Takes what a watch has not been told.
+    fn take_news(&mut self, peer: Peer, xid: Xid) -> Vec<Notification<Data>>;
+
+    /// Gives up a watch or a waiting read.
+    fn forget(&mut self, peer: Peer, xid: Xid);
 
     /// The connection has come to its end and no longer keeps its owner's records alive.
     fn depart(&mut self, peer: Peer, now: Instant);
 
     /// Something happened that the connection dealt with alone, for the counters.
     fn note(&mut self, incident: Incident);
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Execution {
+    /// It is answered.
+    Done(Reply<Data>),
+    /// The engine is not here and answers later.
+    Later,
+    /// It reads a reserved record and waits for its data; the answer comes by mail.
+    Waiting,
+}
+
+/// What an engine has for a connection beside the answers to its requests.
+#[derive(Debug)]
+pub enum Mail {
+    /// The answer to a waiting read.
+    Answer(Xid, Reply<Data>),
+    /// A watch has news, to be taken when there is room for them.
+    News(Xid),
+    /// The last notifications of a watch.
+    Last(Xid, Vec<Notification<Data>>),
 }
 
 /// What a connection deals with alone.

@@ -9,11 +9,13 @@ use hashbrown::HashMap;
 
 use crate::config::{Config, ConfigError};
 use crate::connection::{Connection, Phase};
-use crate::engine::{ConnectionId, Peer};
-use crate::memory::Budget;
+use crate::engine::{ConnectionId, Engine, Execution, Incident, Mail, Peer};
+use crate::error::Refusal;
+use crate::memory::{Budget, Data, Payload};
 use crate::store::{Admission, Store};
 use crate::time::{Instant, earlier};
-use crate::wire::Output;
+use crate::types::Xid;
+use crate::wire::{Notification, Output, Request};
 
 /// A whole server without its sockets.
 ///
@@ -49,7 +51,7 @@ impl Server {
     pub fn connect(&mut self, address: IpAddr, now: Instant) -> Option<Peer> {
         let (config, budget) = (self.config.clone(), self.budget.clone());
         let admission = self.store.connect(address, now);
-        drop(self.store.take_trash());
+        self.roof().deliver(now);
         let connection = match admission {
             Admission::Served(peer) => Connection::new(peer, config, budget),
             Admission::TurnedAway(peer, refusal) => {
@@ -76,30 +78,24 @@ impl Server {
 
     /// Bytes came from a connection.
     pub fn handle_input(&mut self, id: ConnectionId, input: &[u8], now: Instant) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.handle_input(input, now, &mut self.store);
-        }
+        self.with(id, now, |connection, roof| connection.handle_input(input, now, roof));
     }
 
     /// So many bytes of a connection's output were written.
     pub fn sent(&mut self, id: ConnectionId, count: usize, now: Instant) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.sent(count, now, &mut self.store);
-        }
+        self.with(id, now, |connection, roof| connection.sent(count, now, roof));
     }
 
     /// A connection's client has ended its side of the stream.
     pub fn handle_eof(&mut self, id: ConnectionId, now: Instant) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.handle_eof(now, &mut self.store);
-        }
+        self.with(id, now, |connection, roof| connection.handle_eof(now, roof));
     }
 
     /// A connection's socket is closed, by either side or by a reset.
     pub fn disconnect(&mut self, id: ConnectionId, now: Instant) {
         self.connections.remove(&id);
         self.store.disconnect(id, now);
-        drop(self.store.take_trash());
+        self.roof().deliver(now);
     }
 
     /// The server stops: every connection ends in order (docs/PROTOCOL.md §5.3).
@@ -117,9 +113,11 @@ impl Server {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.store.handle_timeout(now);
-        drop(self.store.take_trash());
-        for connection in self.connections.values_mut() {
-            connection.handle_timeout(now, &mut self.store);
+        self.roof().deliver(now);
+        let mut ids: Vec<_> = self.connections.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            self.with(id, now, |connection, roof| connection.handle_timeout(now, roof));
         }
     }
 
@@ -130,5 +128,72 @@ impl Server {
         let mut closed: Vec<_> = closed.map(|(id, _)| *id).collect();
         closed.sort_unstable();
         closed
+    }
+    /// Has a connection do something under the roof that it shares with the others.
+    fn with(&mut self, id: ConnectionId, now: Instant, act: impl FnOnce(&mut Connection, &mut Roof<'_>)) {
+        if let Some(mut connection) = self.connections.remove(&id) {
+            let mut roof = self.roof();
+            act(&mut connection, &mut roof);
+            roof.deliver(now);
+            connection.handle_mail(now, &mut roof);
+            self.connections.insert(id, connection);
+        }
+    }
+
+    fn roof(&mut self) -> Roof<'_> {
+        Roof { store: &mut self.store, connections: &mut self.connections }
+    }
+}
+
+/// The store and all connections but the one that asks: what a request owes to others is delivered before the next one.
+struct Roof<'a> {
+    store: &'a mut Store,
+    connections: &'a mut HashMap<ConnectionId, Connection, FixedState>,
+}
+
+impl Roof<'_> {
+    fn deliver(&mut self, now: Instant) {
+        drop(self.store.take_trash());
+        for id in self.store.take_woken() {
+            // The one that asks takes its own.
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.handle_mail(now, self.store);
+            }
+        }
+    }
+}
+
+impl Engine for Roof<'_> {
+    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
+        let judged = self.store.judge(peer, request, now);
+        self.deliver(now);
+        judged
+    }
+
+    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution {
+        let done = self.store.execute(peer, xid, request, now);
+        self.deliver(now);
+        done
+    }
+
+    fn take_mail(&mut self, peer: Peer) -> Vec<Mail> {
+        Engine::take_mail(self.store, peer)
+    }
+
+    fn take_news(&mut self, peer: Peer, xid: Xid) -> Vec<Notification<Data>> {
+        Engine::take_news(self.store, peer, xid)
+    }
+
+    fn forget(&mut self, peer: Peer, xid: Xid) {
+        Engine::forget(self.store, peer, xid);
+    }
+
+    fn depart(&mut self, peer: Peer, now: Instant) {
+        Engine::depart(self.store, peer, now);
+        self.deliver(now);
+    }
+
+    fn note(&mut self, incident: Incident) {
+        self.store.note(incident);
     }
 }

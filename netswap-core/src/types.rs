@@ -52,6 +52,9 @@ impl Owner {
 pub struct Version(pub u64);
 
 impl Version {
+    /// The version of a record that is reserved and has no data.
+    pub const RESERVED: Self = Self(0);
+
     /// The version of a record that has just got its first data.
     pub const FIRST: Self = Self(1);
 

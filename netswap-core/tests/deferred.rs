@@ -9,12 +9,12 @@ use std::time::Duration;
 use bytes::Buf;
 use netswap_core::config::Config;
 use netswap_core::connection::{Connection, Phase};
-use netswap_core::engine::{ConnectionId, Engine, Incident, Peer};
+use netswap_core::engine::{ConnectionId, Engine, Execution, Incident, Mail, Peer};
 use netswap_core::error::{Refusal, Violation};
 use netswap_core::memory::{Budget, Data, Payload};
 use netswap_core::time::Instant;
 use netswap_core::types::{Owner, Pointer, Version, Xid};
-use netswap_core::wire::{Reply, Request};
+use netswap_core::wire::{Notification, Reply, Request};
 use support::wire::{self, Assembler, Message, abort, aborted, ok, op, packets, pattern, ping};
 
 /// An engine that takes requests, answers none, and notes what it is told.
@@ -30,10 +30,20 @@ impl Engine for Later {
         Ok(())
     }
 
-    fn execute(&mut self, _: Peer, xid: Xid, _: Request<Payload>, _: Instant) -> Option<Reply<Data>> {
+    fn execute(&mut self, _: Peer, xid: Xid, _: Request<Payload>, _: Instant) -> Execution {
         self.taken.push(xid);
-        None
+        Execution::Later
     }
+
+    fn take_mail(&mut self, _: Peer) -> Vec<Mail> {
+        Vec::new()
+    }
+
+    fn take_news(&mut self, _: Peer, _: Xid) -> Vec<Notification<Data>> {
+        Vec::new()
+    }
+
+    fn forget(&mut self, _: Peer, _: Xid) {}
 
     fn depart(&mut self, _: Peer, _: Instant) {
         self.departed += 1;

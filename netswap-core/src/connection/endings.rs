@@ -1,8 +1,9 @@
 //! How a connection comes to its end, stage by stage (docs/PROTOCOL.md §5).
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::Connection;
 use super::incoming::State;
@@ -73,6 +74,8 @@ impl Connection {
         self.incoming = HashMap::default();
         self.discarding = 0;
         self.unfinished = 0;
+        self.standing = HashSet::default();
+        self.newsworthy = VecDeque::new();
         self.backlog = Vec::new();
         self.clocks.packet_ended();
     }
@@ -106,17 +109,14 @@ impl Connection {
     }
 
     fn end(&mut self, ending: Ending) {
+        let mut unanswered: Vec<Xid> = self.standing.iter().copied().collect();
         if ending == Ending::Shutdown {
-            let mut unanswered: Vec<Xid> = self
-                .incoming
-                .values()
-                .chain(&self.current)
-                .filter(|it| it.state != State::Refused)
-                .map(|it| it.header.xid)
-                .collect();
-            unanswered.sort_unstable();
-            unanswered.into_iter().for_each(|xid| self.abort(xid));
+            let unfinished =
+                self.incoming.values().chain(&self.current).filter(|it| it.state != State::Refused);
+            unanswered.extend(unfinished.map(|it| it.header.xid));
         }
+        unanswered.sort_unstable();
+        unanswered.into_iter().for_each(|xid| self.abort(xid));
         self.drop_unfinished();
         self.stage = Stage::Flushing { linger: ending == Ending::Shutdown };
     }

@@ -4,13 +4,15 @@ mod clocks;
 mod endings;
 mod incoming;
 mod requests;
+mod standing;
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Buf;
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use clocks::Clocks;
 use endings::{Ending, Stage};
@@ -52,6 +54,10 @@ pub struct Connection {
     unfinished: u64,
     /// Requests that the engine has not answered yet.
     executing: Vec<Xid>,
+    /// Watches and waiting reads.
+    standing: HashSet<Xid, FixedState>,
+    /// Those watches that have news to be sent when there is room.
+    newsworthy: VecDeque<Xid>,
     /// What was read and must wait until replies have left.
     backlog: Vec<u8>,
     output: Output,
@@ -87,6 +93,8 @@ impl Connection {
             discarding: 0,
             unfinished: 0,
             executing: Vec::new(),
+            standing: HashSet::default(),
+            newsworthy: VecDeque::new(),
             backlog: Vec::new(),
             output: Output::default(),
             stage: Stage::Open,
@@ -180,6 +188,7 @@ impl Connection {
     /// When that is more than the output holds.
     pub fn sent(&mut self, count: usize, now: Instant, engine: &mut impl Engine) {
         self.output.advance(count);
+        self.tell_news(engine);
         if !self.backlog.is_empty() {
             self.read_backlog(now, engine);
         }
@@ -193,6 +202,13 @@ impl Connection {
             self.executing.remove(at);
             self.reply(xid, reply, engine);
         }
+        self.settle(now);
+    }
+
+    /// The engine has something for this connection beside answers to its requests: it is told so when another
+    /// connection's request, or time, concerns one of its watches or waiting reads.
+    pub fn handle_mail(&mut self, now: Instant, engine: &mut impl Engine) {
+        self.take_mail(engine);
         self.settle(now);
     }
 

@@ -6,7 +6,7 @@ use super::Connection;
 use super::endings::Stage;
 use super::incoming::{Incoming, State};
 use crate::config::LARGEST_OPERANDS;
-use crate::engine::{Engine, Incident};
+use crate::engine::{Engine, Execution, Incident};
 use crate::error::{Quota, Refusal, Violation};
 use crate::memory::{Data, Overrun, Payload};
 use crate::time::Instant;
@@ -58,7 +58,7 @@ impl Connection {
     ) -> Result<(), Violation> {
         if fragment.opens {
             if fragment.header.opcode == ABORT {
-                return self.handle_abort(fragment.header);
+                return self.handle_abort(fragment.header, engine);
             }
             self.open_packet(fragment.header)?;
         }
@@ -81,6 +81,9 @@ impl Connection {
             message.header = header;
             self.current = Some(message);
             return if expected == Some(header) { Ok(()) } else { Err(Violation::Continuation) };
+        }
+        if self.standing.contains(&header.xid) {
+            return Err(Violation::XidInUse);
         }
         let opcode = Opcode::from_u8(header.opcode);
         let largest = u64::from(self.config.limits.record) + LARGEST_OPERANDS;
@@ -184,9 +187,19 @@ impl Connection {
 
     fn execute(&mut self, xid: Xid, request: Request<Payload>, now: Instant, engine: &mut impl Engine) {
         match engine.execute(self.peer, xid, request, now) {
-            Some(reply) => self.reply(xid, reply, engine),
-            None => self.executing.push(xid),
+            Execution::Done(reply) => {
+                if matches!(reply, Reply::Watching(_)) {
+                    self.standing.insert(xid);
+                }
+                self.reply(xid, reply, engine);
+            }
+            Execution::Later => self.executing.push(xid),
+            Execution::Waiting => {
+                self.standing.insert(xid);
+            }
         }
+        // What the request caused on this connection itself comes right after its reply.
+        self.take_mail(engine);
     }
 
     pub(super) fn reply(&mut self, xid: Xid, reply: Reply<Data>, engine: &mut impl Engine) {
@@ -212,7 +225,7 @@ impl Connection {
     }
 
     /// The client abandons a transaction (docs/PROTOCOL.md §2.5).
-    fn handle_abort(&mut self, header: Header) -> Result<(), Violation> {
+    fn handle_abort(&mut self, header: Header, engine: &mut impl Engine) -> Result<(), Violation> {
         if header.remaining != 0 || header.access != 0 {
             return Err(Violation::Abort);
         }
@@ -231,6 +244,7 @@ impl Connection {
         let before = self.executing.len();
         self.executing.retain(|it| *it != xid);
         abandoned |= self.executing.len() < before;
+        abandoned |= self.give_up_standing(xid, engine);
         abandoned |= self.output.cancel(xid);
         if abandoned {
             self.abort(xid);

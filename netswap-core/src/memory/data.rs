@@ -40,6 +40,16 @@ impl Data {
         Self::whole(bytes, Some(budget))
     }
 
+    /// A copy of bytes.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed.
+    pub fn copy(bytes: &[u8], budget: &Arc<Budget>) -> Result<Self, Overrun> {
+        budget.charge(bytes.len())?;
+        Ok(Self::charged(bytes.to_vec(), budget.clone()))
+    }
+
     fn whole(bytes: Vec<u8>, budget: Option<Arc<Budget>>) -> Self {
         let charged = bytes.len();
         let len = charged as u32;

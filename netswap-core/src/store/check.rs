@@ -1,7 +1,8 @@
 //! What can be judged at a request's beginning and is judged again at its end (docs/PROTOCOL.md §3.2): the record, the
 //! right, the size.
 
-use super::{Record, Store};
+use super::Store;
+use super::record::Record;
 use crate::error::Refusal;
 use crate::types::{Access, Owner, Pointer};
 use crate::wire::Request;
@@ -14,6 +15,9 @@ impl Store {
         request: &Request<D>,
         len: impl Fn(&D) -> usize,
     ) -> Result<(), Refusal> {
+        if let Request::SetLifetime { lifetime, .. } = request {
+            self.check_lifetime(caller, lifetime)?;
+        }
         let mut record = None;
         if let Some((pointer, right)) = target(request) {
             let target = self.record(pointer)?;
@@ -43,7 +47,9 @@ fn target<D>(request: &Request<D>) -> Option<(Pointer, Access)> {
         Request::ResolvePointer { pointer }
         | Request::StatRecord { pointer }
         | Request::ReadRange { pointer, .. }
-        | Request::ResolveIfChanged { pointer, .. } => (pointer, Access::READ),
+        | Request::ResolveIfChanged { pointer, .. }
+        | Request::WatchRecord { pointer, .. }
+        | Request::RequestOwnership { pointer } => (pointer, Access::READ),
         Request::ReplaceRecord { pointer, .. }
         | Request::WriteRange { pointer, .. }
         | Request::Append { pointer, .. }
@@ -52,10 +58,13 @@ fn target<D>(request: &Request<D>) -> Option<(Pointer, Access)> {
         Request::TakeoverRecord { pointer } => (pointer, Access::TAKEOVER),
         Request::UpdateRecordPermissions { pointer, .. }
         | Request::DeleteRecord { pointer }
-        | Request::TransferRecord { pointer, .. } => (pointer, Access::empty()),
-        Request::CreateRecord { .. } | Request::Ping { .. } | Request::Identify | Request::ListRecords => {
-            return None;
-        }
+        | Request::TransferRecord { pointer, .. }
+        | Request::SetLifetime { pointer, .. } => (pointer, Access::empty()),
+        Request::CreateRecord { .. }
+        | Request::ReserveRecord { .. }
+        | Request::Ping { .. }
+        | Request::Identify
+        | Request::ListRecords => return None,
     };
     Some((pointer, right))
 }

@@ -8,9 +8,11 @@ use crate::types::{Owner, Pointer};
 /// What ends at a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mortal {
+    /// One record, at the end of its time to live: before all others of the same moment.
+    Ttl(Pointer),
     /// All records of an owner that is gone, but those that have deadlines of their own.
     Owner(Owner),
-    /// One record.
+    /// One record, at the end of its grace.
     Record(Pointer),
 }
 
@@ -34,12 +36,9 @@ impl Lifetimes {
     }
 
     /// The first that is due: a deadline is a moment at which the thing is already gone.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Mortal> {
-        let (deadline, mortal) = *self.queue.first()?;
-        if deadline > now {
-            return None;
-        }
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, Mortal)> {
+        let due = *self.queue.first().filter(|(deadline, _)| *deadline <= now)?;
         self.queue.pop_first();
-        Some(mortal)
+        Some(due)
     }
 }

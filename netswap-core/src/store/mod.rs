@@ -9,6 +9,9 @@ mod lifetimes;
 mod owners;
 mod pointers;
 mod ranges;
+mod record;
+mod settings;
+mod standing;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,13 +24,16 @@ pub use counters::{Counters, Statistics};
 use lifetimes::{Lifetimes, Mortal};
 use owners::Owners;
 use pointers::Pointers;
+use record::Record;
+use standing::Desk;
 
 use crate::config::{Config, ConfigError, MOST_TURNED_AWAY, RECORD_OVERHEAD};
 use crate::engine::{ConnectionId, Peer};
 use crate::error::{Quota, Refusal};
 use crate::memory::{Budget, Data};
 use crate::time::Instant;
-use crate::types::{Access, Owner, Pointer, Version};
+use crate::types::{Owner, Pointer};
+use crate::wire::Ending;
 
 /// Data from this many bytes on are worth dropping outside a lock.
 const TRASH_FROM: usize = 64 * 1024;
@@ -53,16 +59,8 @@ pub struct Store {
     counters: Counters,
     /// Large data that no record holds any more.
     trash: Vec<Data>,
-}
-
-#[derive(Debug)]
-struct Record {
-    owner: Owner,
-    access: Access,
-    version: Version,
-    data: Data,
-    /// When it ends, where that is not when its owner's other records end.
-    deadline: Option<Instant>,
+    /// Connections for which there is mail.
+    woken: Vec<ConnectionId>,
 }
 
 #[derive(Debug)]
@@ -71,6 +69,7 @@ struct Attendance {
     /// Whether the connection keeps its owner's records alive.
     present: bool,
     turned_away: bool,
+    desk: Desk,
 }
 
 /// What becomes of a new connection.
@@ -105,6 +104,7 @@ impl Store {
             pointers,
             counters: Counters::default(),
             trash: Vec::new(),
+            woken: Vec::new(),
             config: Arc::new(config),
         })
     }
@@ -153,7 +153,8 @@ impl Store {
         }
         self.last_connection += 1;
         let peer = Peer { id: ConnectionId(self.last_connection), owner };
-        let attendance = Attendance { owner, present: refusal.is_none(), turned_away: refusal.is_some() };
+        let (present, turned_away) = (refusal.is_none(), refusal.is_some());
+        let attendance = Attendance { owner, present, turned_away, desk: Desk::default() };
         self.connections.insert(peer.id, attendance);
         match refusal {
             None => Admission::Served(peer),
@@ -170,14 +171,17 @@ impl Store {
         if let Some(attendance) = self.connections.get_mut(&id)
             && core::mem::take(&mut attendance.present)
         {
-            let deadline = now + self.config.times.grace;
-            self.owners.leave(attendance.owner, deadline, &mut self.lifetimes);
+            let owner = attendance.owner;
+            let grace = self.config.times.grace;
+            self.owners.leave(owner, now, grace, &mut self.lifetimes, &mut self.records);
+            self.forget_all(id);
         }
     }
 
     /// A connection's socket is closed.
     pub fn disconnect(&mut self, id: ConnectionId, now: Instant) {
         self.depart(id, now);
+        self.forget_all(id);
         if let Some(attendance) = self.connections.remove(&id) {
             if attendance.turned_away {
                 self.turned_away -= 1;
@@ -224,46 +228,31 @@ impl Store {
     }
 
     fn expire(&mut self, now: Instant) {
-        while let Some(mortal) = self.lifetimes.pop_due(now) {
-            let ended: Vec<Pointer> = match mortal {
-                Mortal::Record(pointer) => [pointer].into(),
-                Mortal::Owner(owner) => self.owners.take_estate(owner),
+        while let Some((then, mortal)) = self.lifetimes.pop_due(now) {
+            let (ended, may_inherit): (Vec<Pointer>, bool) = match mortal {
+                Mortal::Ttl(pointer) => ([pointer].into(), false),
+                Mortal::Record(pointer) => ([pointer].into(), true),
+                Mortal::Owner(owner) => (self.owners.take_estate(owner), true),
             };
-            self.counters.records_expired += ended.len() as u64;
-            ended.into_iter().for_each(|pointer| self.remove(pointer));
+            for pointer in ended {
+                if !(may_inherit && self.inherit(pointer, then)) {
+                    self.end(pointer, Ending::Expired);
+                    self.counters.records_expired += 1;
+                }
+            }
         }
     }
 
-    /// Removes a record and all that is known of it.
-    fn remove(&mut self, pointer: Pointer) {
-        if let Some(record) = self.records.remove(&pointer) {
+    /// Removes a record and all that is known of it, and tells whoever is concerned.
+    fn end(&mut self, pointer: Pointer, ending: Ending) {
+        if let Some(mut record) = self.records.remove(&pointer) {
             self.owners.remove(pointer, &record, &mut self.lifetimes);
+            if let Some(ttl) = record.ttl() {
+                self.lifetimes.clear(ttl, Mortal::Ttl(pointer));
+            }
             self.budget.release(RECORD_OVERHEAD);
+            self.announce_end(&mut record, ending);
             self.discard(record.data);
         }
     }
-}
-
-impl Record {
-    /// What the record counts against the quotas of its owner.
-    fn cost(&self) -> u64 {
-        cost(self.data.len())
-    }
-
-    /// Counts a write of the data.
-    fn written(&mut self) -> Version {
-        self.version = self.version.next();
-        self.version
-    }
-
-    /// Judges what somebody may do: the owner everything, others what the access bits say.
-    fn allow(&self, caller: Owner, right: Access) -> Result<(), Refusal> {
-        let allowed = self.owner == caller || (!right.is_empty() && self.access.contains(right));
-        if allowed { Ok(()) } else { Err(Refusal::AccessViolation) }
-    }
-}
-
-/// What a record with data of this length counts against quotas.
-fn cost(len: usize) -> u64 {
-    (len + RECORD_OVERHEAD) as u64
 }

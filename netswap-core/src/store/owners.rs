@@ -1,12 +1,13 @@
 //! Who owns which records, who is connected, and when an owner's records end (docs/PROTOCOL.md §6.3).
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
-use super::Record;
 use super::lifetimes::{Lifetimes, Mortal};
+use super::record::Record;
 use crate::config::Limits;
 use crate::error::{Quota, Refusal};
 use crate::time::Instant;
@@ -28,6 +29,8 @@ struct Holdings {
     records: HashSet<Pointer, FixedState>,
     /// Those of the records that have a deadline of their own.
     apart: HashSet<Pointer, FixedState>,
+    /// Those of the records that have a grace of their own.
+    own_grace: HashSet<Pointer, FixedState>,
     /// What all records together count.
     bytes: u64,
     /// When the records that are not apart end.
@@ -100,13 +103,29 @@ impl Owners {
         }
     }
 
-    /// A connection of an owner no longer keeps its records alive; after the last one they end at `deadline`.
-    pub(super) fn leave(&mut self, owner: Owner, deadline: Instant, lifetimes: &mut Lifetimes) {
+    /// A connection of an owner no longer keeps its records alive. After the last one they end with their grace.
+    pub(super) fn leave(
+        &mut self,
+        owner: Owner,
+        now: Instant,
+        grace: Duration,
+        lifetimes: &mut Lifetimes,
+        records: &mut HashMap<Pointer, Record, FixedState>,
+    ) {
         let Some(holdings) = self.holdings.get_mut(&owner) else { return };
         holdings.present -= 1;
-        if holdings.present == 0 && !holdings.records.is_empty() {
-            holdings.deadline = Some(deadline);
-            lifetimes.set(deadline, Mortal::Owner(owner));
+        if holdings.present > 0 {
+            return;
+        }
+        for pointer in &holdings.own_grace {
+            if let Some(record) = records.get_mut(pointer) {
+                holdings.apart.insert(*pointer);
+                set_apart(*pointer, record, now, grace, lifetimes);
+            }
+        }
+        if holdings.records.len() > holdings.apart.len() {
+            holdings.deadline = Some(now + grace);
+            lifetimes.set(now + grace, Mortal::Owner(owner));
         }
     }
 
@@ -118,21 +137,24 @@ impl Owners {
         self.forget_idle(owner);
     }
 
-    /// An owner gets a record. Where it has no connection, the record ends at `deadline`.
+    /// An owner gets a record. Where it has no connection, the record's grace begins.
     pub(super) fn add(
         &mut self,
         pointer: Pointer,
         record: &mut Record,
-        deadline: Instant,
+        now: Instant,
+        grace: Duration,
         lifetimes: &mut Lifetimes,
     ) {
         let holdings = self.entry(record.owner);
         holdings.records.insert(pointer);
         holdings.bytes += record.cost();
+        if record.grace().is_some() {
+            holdings.own_grace.insert(pointer);
+        }
         if holdings.present == 0 {
             holdings.apart.insert(pointer);
-            record.deadline = Some(deadline);
-            lifetimes.set(deadline, Mortal::Record(pointer));
+            set_apart(pointer, record, now, grace, lifetimes);
         }
     }
 
@@ -140,6 +162,7 @@ impl Owners {
     pub(super) fn remove(&mut self, pointer: Pointer, record: &Record, lifetimes: &mut Lifetimes) {
         let Some(holdings) = self.holdings.get_mut(&record.owner) else { return };
         holdings.records.remove(&pointer);
+        holdings.own_grace.remove(&pointer);
         holdings.bytes -= record.cost();
         if let Some(deadline) = record.deadline {
             holdings.apart.remove(&pointer);
@@ -174,6 +197,7 @@ impl Owners {
             present: 0,
             records: HashSet::with_hasher(hasher.clone()),
             apart: HashSet::with_hasher(hasher.clone()),
+            own_grace: HashSet::with_hasher(hasher.clone()),
             bytes: 0,
             deadline: None,
         })
@@ -184,4 +208,17 @@ impl Owners {
             self.holdings.remove(&owner);
         }
     }
+}
+
+/// Gives a record of an absent owner a deadline of its own.
+fn set_apart(
+    pointer: Pointer,
+    record: &mut Record,
+    now: Instant,
+    grace: Duration,
+    lifetimes: &mut Lifetimes,
+) {
+    let deadline = now + record.grace().unwrap_or(grace);
+    record.deadline = Some(deadline);
+    lifetimes.set(deadline, Mortal::Record(pointer));
 }

@@ -1,7 +1,8 @@
-//! What is done to a part of a record (docs/PROTOCOL.md §3.15 to §3.20).
+//! Writes to a part of a record (docs/PROTOCOL.md §3.16, §3.17, §3.19).
 
+use super::Store;
 use super::execute::Answer;
-use super::{Record, Store, cost};
+use super::record::{Record, cost};
 use crate::error::Refusal;
 use crate::memory::Payload;
 use crate::types::{Pointer, Version};
@@ -11,13 +12,6 @@ use crate::wire::Reply;
 const NUMBER: u32 = 8;
 
 impl Store {
-    /// READ_RANGE
-    pub(super) fn read_range(&self, pointer: Pointer, offset: u32, len: u32) -> Answer {
-        let record = self.record(pointer)?;
-        let data = record.data.slice(offset, len);
-        Ok(Reply::Range { version: record.version, record_len: record.data.len() as u32, data })
-    }
-
     /// WRITE_RANGE
     pub(super) fn write_range(&mut self, pointer: Pointer, offset: u32, data: &Payload) -> Answer {
         self.write(pointer, |_| offset as usize, data).map(|(version, _)| Reply::Written(version))
@@ -37,18 +31,11 @@ impl Store {
         let number: [u8; NUMBER as usize] = number.as_ref().try_into().map_err(|_| Refusal::AddressFault)?;
         let value = i64::from_be_bytes(number).wrapping_add(delta);
         let old = record.data.write(offset as usize, &value.to_be_bytes(), &self.budget)?;
-        let version = record.written();
+        let version = record.version.next();
+        record.version = version;
         self.discard(old);
+        self.announce_write(pointer, Some((offset, &value.to_be_bytes())));
         Ok(Reply::Added { version, value })
-    }
-
-    /// RESOLVE_IF_CHANGED
-    pub(super) fn resolve_if_changed(&self, pointer: Pointer, version: Version) -> Answer {
-        let record = self.record(pointer)?;
-        if record.version == version {
-            return Ok(Reply::NotModified);
-        }
-        Ok(Reply::Changed { version: record.version, data: record.data.clone() })
     }
 
     /// Writes data into a record; the new version, and where the data begin.
@@ -65,10 +52,11 @@ impl Store {
         record.data.allow_write(len, &self.budget)?;
         self.owners.allow(record.owner, cost(len).saturating_sub(before), 0, &self.config.limits)?;
         let old = record.data.write(offset, data.bytes()?, &self.budget)?;
-        let version = record.written();
-        let owner = record.owner;
-        self.owners.resize(owner, before, cost(len));
+        let version = record.version.next();
+        record.version = version;
+        self.owners.resize(record.owner, before, cost(len));
         self.discard(old);
+        self.announce_write(pointer, Some((offset as u32, data.bytes()?)));
         Ok((version, offset))
     }
 }

@@ -56,11 +56,15 @@ impl Lengths {
                 Opcode::UpdateRecordPermissions
                 | Opcode::DeleteRecord
                 | Opcode::TakeoverRecord
-                | Opcode::TransferRecord => Self::Exactly(0),
+                | Opcode::TransferRecord
+                | Opcode::SetLifetime
+                | Opcode::RequestOwnership => Self::Exactly(0),
                 Opcode::CreateRecord
                 | Opcode::ReplaceRecord
                 | Opcode::WriteRange
-                | Opcode::CompareAndReplace => Self::Exactly(8),
+                | Opcode::CompareAndReplace
+                | Opcode::ReserveRecord
+                | Opcode::WatchRecord => Self::Exactly(8),
                 Opcode::Append => Self::Exactly(12),
                 Opcode::FetchAdd => Self::Exactly(16),
                 Opcode::Identify => Self::Exactly(20),
@@ -79,7 +83,7 @@ impl Lengths {
             },
             Code::NotModified if opcode == Opcode::ResolveIfChanged => Self::Exactly(0),
             Code::VersionMismatch if opcode == Opcode::CompareAndReplace => Self::Exactly(8),
-            Code::NotModified | Code::VersionMismatch => return Err(BadReply),
+            Code::NotModified | Code::VersionMismatch | Code::Notify => return Err(BadReply),
             Code::AccessViolation
             | Code::AddressFault
             | Code::MalformedPacket
@@ -128,10 +132,11 @@ impl Reply<Bytes> {
     fn decode_ok(opcode: Opcode, payload: Bytes) -> Option<Self> {
         let mut fields = Fields(&payload);
         Some(match opcode {
-            Opcode::CreateRecord => Self::Created(Pointer(fields.u64()?)),
+            Opcode::CreateRecord | Opcode::ReserveRecord => Self::Created(Pointer(fields.u64()?)),
             Opcode::ReplaceRecord | Opcode::WriteRange | Opcode::CompareAndReplace => {
                 Self::Written(Version(fields.u64()?))
             }
+            Opcode::WatchRecord => Self::Watching(Version(fields.u64()?)),
             Opcode::Append => Self::Appended { version: Version(fields.u64()?), offset: fields.u32()? },
             Opcode::FetchAdd => {
                 Self::Added { version: Version(fields.u64()?), value: fields.u64()?.cast_signed() }
@@ -178,7 +183,7 @@ pub(crate) fn decode_refusal(code: u8, access: u8, payload: &[u8]) -> Option<Ref
             Refusal::QuotaExceeded { quota, limit: fields.u64()? }
         }
         Code::VersionMismatch => Refusal::VersionMismatch { current: Version(fields.u64()?) },
-        Code::Ok | Code::Resolved | Code::MalformedPacket | Code::NotModified => return None,
+        Code::Ok | Code::Resolved | Code::MalformedPacket | Code::NotModified | Code::Notify => return None,
     })
 }
 

@@ -6,6 +6,7 @@
 mod answer;
 mod lane;
 mod message;
+mod notification;
 mod opcode;
 mod output;
 mod packet;
@@ -16,8 +17,9 @@ pub(crate) use answer::decode_refusal;
 pub use answer::{BadReply, Lengths};
 pub use lane::Unsent;
 pub use message::{Message, Operands};
+pub use notification::{Ending, Notification};
 pub use opcode::{ABORT, Code, Opcode};
 pub use output::{Output, WINDOW};
 pub use packet::{Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader, READ_AT_MOST};
 pub use reply::{Identity, PROTOCOL_VERSION, Reply, Stat};
-pub use request::{MAX_OPERANDS, Request};
+pub use request::{Lifetime, MAX_OPERANDS, Request};

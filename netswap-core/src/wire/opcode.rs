@@ -5,11 +5,9 @@ use core::fmt;
 /// The opcode of ABORT, in both directions (docs/PROTOCOL.md §2.5).
 pub const ABORT: u8 = 255;
 
-/// An operation that this implementation builds.
+/// An operation: all those of protocol version 1.
 ///
-/// The numbers 16 and 18 to 20 belong to operations of protocol version 1 that are not built yet:
-/// they are answered with UNSUPPORTED_OP. A new operation gets its line here, its shape in
-/// `request.rs`, its reply in `reply.rs` and its doing in the store.
+/// A new operation gets its line here, its shape in `request.rs`, its reply in `reply.rs` and its doing in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Opcode {
@@ -45,13 +43,21 @@ pub enum Opcode {
     FetchAdd = 14,
     /// RESOLVE_IF_CHANGED
     ResolveIfChanged = 15,
+    /// WATCH_RECORD
+    WatchRecord = 16,
     /// LIST_RECORDS
     ListRecords = 17,
+    /// RESERVE_RECORD
+    ReserveRecord = 18,
+    /// SET_LIFETIME
+    SetLifetime = 19,
+    /// REQUEST_OWNERSHIP
+    RequestOwnership = 20,
 }
 
 impl Opcode {
     /// Every operation, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::CreateRecord,
         Self::UpdateRecordPermissions,
         Self::ResolvePointer,
@@ -68,17 +74,17 @@ impl Opcode {
         Self::CompareAndReplace,
         Self::FetchAdd,
         Self::ResolveIfChanged,
+        Self::WatchRecord,
         Self::ListRecords,
+        Self::ReserveRecord,
+        Self::SetLifetime,
+        Self::RequestOwnership,
     ];
 
     /// The operation with this number; `None` where there is none, ABORT included.
     #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
-        match number {
-            0..=15 => Some(Self::ALL[number as usize]),
-            17 => Some(Self::ListRecords),
-            _ => None,
-        }
+        Self::ALL.get(number as usize).copied()
     }
 
     /// Whether the operation changes nothing, so that it can be repeated freely (docs/PROTOCOL.md §8.1).
@@ -91,6 +97,7 @@ impl Opcode {
             | Self::StatRecord
             | Self::ReadRange
             | Self::ResolveIfChanged
+            | Self::WatchRecord
             | Self::ListRecords => true,
             Self::CreateRecord
             | Self::UpdateRecordPermissions
@@ -101,7 +108,10 @@ impl Opcode {
             | Self::WriteRange
             | Self::Append
             | Self::CompareAndReplace
-            | Self::FetchAdd => false,
+            | Self::FetchAdd
+            | Self::ReserveRecord
+            | Self::SetLifetime
+            | Self::RequestOwnership => false,
         }
     }
 
@@ -125,7 +135,11 @@ impl Opcode {
             Self::CompareAndReplace => "COMPARE_AND_REPLACE",
             Self::FetchAdd => "FETCH_ADD",
             Self::ResolveIfChanged => "RESOLVE_IF_CHANGED",
+            Self::WatchRecord => "WATCH_RECORD",
             Self::ListRecords => "LIST_RECORDS",
+            Self::ReserveRecord => "RESERVE_RECORD",
+            Self::SetLifetime => "SET_LIFETIME",
+            Self::RequestOwnership => "REQUEST_OWNERSHIP",
         }
     }
 }
@@ -162,11 +176,13 @@ pub enum Code {
     VersionMismatch = 9,
     /// NOT_MODIFIED
     NotModified = 10,
+    /// NOTIFY
+    Notify = 11,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ok,
         Self::AccessViolation,
         Self::AddressFault,
@@ -178,6 +194,7 @@ impl Code {
         Self::QuotaExceeded,
         Self::VersionMismatch,
         Self::NotModified,
+        Self::Notify,
     ];
 
     /// The code with this number; `None` where there is none, ABORT included.
@@ -201,6 +218,7 @@ impl Code {
             Self::QuotaExceeded => "QUOTA_EXCEEDED",
             Self::VersionMismatch => "VERSION_MISMATCH",
             Self::NotModified => "NOT_MODIFIED",
+            Self::Notify => "NOTIFY",
         }
     }
 }

@@ -113,6 +113,12 @@ impl Output {
         self.waiting(xid).next().map(Lane::unsent)
     }
 
+    /// Whether a message of this transaction is not completely in the window.
+    #[must_use]
+    pub fn is_waiting(&self, xid: Xid) -> bool {
+        self.transactions.contains_key(&xid)
+    }
+
     /// The transactions that have a turn, with what their message has outside the window.
     pub fn lanes(&self) -> impl Iterator<Item = (Xid, Unsent)> {
         self.lanes.iter().map(|lane| (lane.xid(), lane.unsent()))

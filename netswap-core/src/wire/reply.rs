@@ -63,6 +63,8 @@ pub enum Reply<D> {
     },
     /// The caller has the record's newest version.
     NotModified,
+    /// The record has this version, and is watched from now on. The one reply that does not end its transaction.
+    Watching(Version),
     /// The request was refused and changed nothing.
     Refused(Refusal),
     /// The peer broke the protocol; the connection ends.
@@ -122,7 +124,7 @@ impl<D: Default + From<Vec<u8>>> Reply<D> {
             Self::Resolved(data) => {
                 Message { opcode: Code::Resolved as u8, access: 0, operands: Operands::new(), body: data }
             }
-            Self::Written(version) => ok(Operands::new().with_u64(version.0)),
+            Self::Written(version) | Self::Watching(version) => ok(Operands::new().with_u64(version.0)),
             Self::Identity(identity) => ok(identity.encode()),
             Self::Echo(data) => ok_body(data),
             Self::Stat(stat) => ok(stat.encode()),

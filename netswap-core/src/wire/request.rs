@@ -1,5 +1,7 @@
 //! The requests (docs/PROTOCOL.md §3): from the wire and onto it.
 
+use core::num::NonZeroU32;
+
 use crate::error::Invalid;
 use crate::types::{Access, Owner, Pointer, Version};
 use crate::wire::message::{Fields, Message, Operands};
@@ -121,7 +123,48 @@ pub enum Request<D> {
         /// The version that the caller has; 0 for none.
         version: Version,
     },
+    /// WATCH_RECORD (docs/PROTOCOL.md §3.21).
+    WatchRecord {
+        /// The record.
+        pointer: Pointer,
+        /// Whether notifications carry the data.
+        push: bool,
+    },
+    /// RESERVE_RECORD (docs/PROTOCOL.md §3.22).
+    ReserveRecord {
+        /// What others may do.
+        access: Access,
+    },
+    /// SET_LIFETIME (docs/PROTOCOL.md §3.23).
+    SetLifetime {
+        /// The record.
+        pointer: Pointer,
+        /// How long and for whom it lives.
+        lifetime: Lifetime,
+    },
+    /// REQUEST_OWNERSHIP (docs/PROTOCOL.md §3.24).
+    RequestOwnership {
+        /// The record.
+        pointer: Pointer,
+    },
 }
+
+/// How long a record lives, and who has it then (docs/PROTOCOL.md §6.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    /// How many seconds it outlives its owner's last connection; `None` for the server's default.
+    pub grace: Option<u32>,
+    /// In how many seconds it ends, whoever is connected; `None` for never. 0 cannot be said.
+    pub ttl: Option<NonZeroU32>,
+    /// Who becomes its owner when the grace ends.
+    pub heir: Option<Owner>,
+}
+
+/// SET_LIFETIME's grace that stands for the server's default.
+const DEFAULT_GRACE: u32 = u32::MAX;
+
+/// WATCH_RECORD's flag for notifications that carry the data.
+const PUSH: u8 = 1;
 
 /// What the payload of an operation looks like.
 struct Shape {
@@ -137,10 +180,15 @@ impl Opcode {
     fn shape(self) -> Shape {
         let (operands, data, access) = match self {
             Self::CreateRecord => (0, true, Access::all().bits()),
+            Self::ReserveRecord => (0, false, Access::all().bits()),
+            Self::WatchRecord => (8, false, PUSH),
+            Self::SetLifetime => (24, false, 0),
             Self::UpdateRecordPermissions => (8, false, Access::all().bits()),
-            Self::ResolvePointer | Self::DeleteRecord | Self::TakeoverRecord | Self::StatRecord => {
-                (8, false, 0)
-            }
+            Self::ResolvePointer
+            | Self::DeleteRecord
+            | Self::TakeoverRecord
+            | Self::StatRecord
+            | Self::RequestOwnership => (8, false, 0),
             Self::ReplaceRecord | Self::Append => (8, true, 0),
             Self::TransferRecord | Self::ReadRange | Self::ResolveIfChanged => (16, false, 0),
             Self::WriteRange => (12, true, 0),
@@ -182,7 +230,6 @@ impl Request<u32> {
         if data > 0 && !shape.data {
             return Err(Invalid::PayloadLength);
         }
-        let access = Access::from_bits_truncate(access);
         let data = data as u32;
         // The lengths are right by now: a field that is missing was not handed over by the caller.
         Self::parse_operands(opcode, access, Fields(operands), data).ok_or(Invalid::PayloadLength)?
@@ -190,10 +237,11 @@ impl Request<u32> {
 
     fn parse_operands(
         opcode: Opcode,
-        access: Access,
+        flags: u8,
         mut fields: Fields<'_>,
         data: u32,
     ) -> Option<Result<Self, Invalid>> {
+        let access = Access::from_bits_truncate(flags);
         let pointer = Pointer(if opcode.operand_len() > 0 { fields.u64()? } else { 0 });
         Some(Ok(match opcode {
             Opcode::CreateRecord => Self::CreateRecord { access, data },
@@ -220,6 +268,14 @@ impl Request<u32> {
                 Self::FetchAdd { pointer, offset: fields.u32()?, delta: fields.u64()?.cast_signed() }
             }
             Opcode::ResolveIfChanged => Self::ResolveIfChanged { pointer, version: Version(fields.u64()?) },
+            Opcode::WatchRecord => Self::WatchRecord { pointer, push: flags & PUSH != 0 },
+            Opcode::ReserveRecord => Self::ReserveRecord { access },
+            Opcode::SetLifetime => {
+                let grace = Some(fields.u32()?).filter(|grace| *grace != DEFAULT_GRACE);
+                let (ttl, heir) = (NonZeroU32::new(fields.u32()?), Owner::new(fields.u64()?));
+                Self::SetLifetime { pointer, lifetime: Lifetime { grace, ttl, heir } }
+            }
+            Opcode::RequestOwnership => Self::RequestOwnership { pointer },
         }))
     }
 }
@@ -246,6 +302,10 @@ impl<D> Request<D> {
             Self::CompareAndReplace { .. } => Opcode::CompareAndReplace,
             Self::FetchAdd { .. } => Opcode::FetchAdd,
             Self::ResolveIfChanged { .. } => Opcode::ResolveIfChanged,
+            Self::WatchRecord { .. } => Opcode::WatchRecord,
+            Self::ReserveRecord { .. } => Opcode::ReserveRecord,
+            Self::SetLifetime { .. } => Opcode::SetLifetime,
+            Self::RequestOwnership { .. } => Opcode::RequestOwnership,
         }
     }
 
@@ -286,6 +346,10 @@ impl<D> Request<D> {
             }
             Self::FetchAdd { pointer, offset, delta } => Request::FetchAdd { pointer, offset, delta },
             Self::ResolveIfChanged { pointer, version } => Request::ResolveIfChanged { pointer, version },
+            Self::WatchRecord { pointer, push } => Request::WatchRecord { pointer, push },
+            Self::ReserveRecord { access } => Request::ReserveRecord { access },
+            Self::SetLifetime { pointer, lifetime } => Request::SetLifetime { pointer, lifetime },
+            Self::RequestOwnership { pointer } => Request::RequestOwnership { pointer },
         }
     }
 }
@@ -312,7 +376,8 @@ impl<B: Default> Request<B> {
             Self::ResolvePointer { pointer }
             | Self::DeleteRecord { pointer }
             | Self::TakeoverRecord { pointer }
-            | Self::StatRecord { pointer } => Message::bare(opcode, 0, pointed(pointer)),
+            | Self::StatRecord { pointer }
+            | Self::RequestOwnership { pointer } => Message::bare(opcode, 0, pointed(pointer)),
             Self::Ping { data } => Message { opcode, access: 0, operands: Operands::new(), body: data },
             Self::Identify | Self::ListRecords => Message::bare(opcode, 0, Operands::new()),
             Self::ReadRange { pointer, offset, len } => {
@@ -333,6 +398,17 @@ impl<B: Default> Request<B> {
             }
             Self::ResolveIfChanged { pointer, version } => {
                 Message::bare(opcode, 0, pointed(pointer).with_u64(version.0))
+            }
+            Self::WatchRecord { pointer, push } => {
+                Message::bare(opcode, if push { PUSH } else { 0 }, pointed(pointer))
+            }
+            Self::ReserveRecord { access } => Message::bare(opcode, access.bits(), Operands::new()),
+            Self::SetLifetime { pointer, lifetime: Lifetime { grace, ttl, heir } } => {
+                let operands = pointed(pointer)
+                    .with_u32(grace.unwrap_or(DEFAULT_GRACE))
+                    .with_u32(ttl.map_or(0, NonZeroU32::get))
+                    .with_u64(heir.map_or(0, Owner::get));
+                Message::bare(opcode, 0, operands)
             }
         }
     }

@@ -1,0 +1,64 @@
+//! Watches and waiting reads: transactions that stand open until something happens elsewhere
+//! (docs/PROTOCOL.md §3.21, §3.22).
+
+use super::Connection;
+use crate::engine::{Engine, Mail};
+use crate::types::Xid;
+
+impl Connection {
+    /// Takes what there is for this connection: answers that were waited for, and ends of watches, go out at once, news
+    /// of watches as there is room.
+    pub(super) fn take_mail(&mut self, engine: &mut impl Engine) {
+        if self.standing.is_empty() {
+            return;
+        }
+        for mail in engine.take_mail(self.peer) {
+            match mail {
+                Mail::Answer(xid, reply) => {
+                    if self.standing.remove(&xid) {
+                        self.reply(xid, reply, engine);
+                    }
+                }
+                Mail::News(xid) => {
+                    if self.standing.contains(&xid) {
+                        self.newsworthy.push_back(xid);
+                    }
+                }
+                Mail::Last(xid, notifications) => {
+                    if self.standing.remove(&xid) {
+                        self.newsworthy.retain(|it| *it != xid);
+                        notifications.into_iter().for_each(|it| self.output.push(xid, it.encode()));
+                    }
+                }
+            }
+        }
+        self.tell_news(engine);
+    }
+
+    /// Sends the news of watches, of each only when its earlier ones have left: what happens meanwhile folds into one.
+    pub(super) fn tell_news(&mut self, engine: &mut impl Engine) {
+        for _ in 0..self.newsworthy.len() {
+            if !self.has_room() {
+                break;
+            }
+            let Some(xid) = self.newsworthy.pop_front() else { break };
+            if self.output.is_waiting(xid) {
+                self.newsworthy.push_back(xid);
+                continue;
+            }
+            for notification in engine.take_news(self.peer, xid) {
+                self.output.push(xid, notification.encode());
+            }
+        }
+    }
+
+    /// Ends a watch or a waiting read; whether it was one.
+    pub(super) fn give_up_standing(&mut self, xid: Xid, engine: &mut impl Engine) -> bool {
+        let stood = self.standing.remove(&xid);
+        if stood {
+            self.newsworthy.retain(|it| *it != xid);
+            engine.forget(self.peer, xid);
+        }
+        stood
+    }
+}

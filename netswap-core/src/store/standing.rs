@@ -1,0 +1,339 @@
+//! Watches and waiting reads: what a record owes to whom (docs/PROTOCOL.md §3.21, §3.22, §4.3).
+//!
+//! A watch has no queue. What happens is marked on it, newer news in the place of older ones, and turned into
+//! notifications when its connection asks for them: a slow watcher costs no memory and gets the newest state.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::Store;
+use super::record::Record;
+use crate::engine::{ConnectionId, Mail, Peer};
+use crate::error::{Quota, Refusal};
+use crate::memory::Data;
+use crate::types::{Access, Owner, Pointer, Version, Xid};
+use crate::wire::{Ending, Notification, Reply, Request};
+
+/// Who watches a record or waits for its data.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    watches: BTreeMap<(ConnectionId, Xid), Watch>,
+    waiting: BTreeMap<(ConnectionId, Xid), Wait>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    watcher: Owner,
+    push: bool,
+    news: News,
+}
+
+/// A read that waits until the record has data.
+#[derive(Debug)]
+struct Wait {
+    reader: Owner,
+    read: Read,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Read {
+    Whole,
+    IfNot(Version),
+    Range { offset: u32, len: u32 },
+}
+
+/// What a watch has not been told.
+#[derive(Debug, Default)]
+struct News {
+    written: Option<Written>,
+    owner: Option<Owner>,
+    access: Option<Access>,
+    requested: Option<Owner>,
+}
+
+#[derive(Debug)]
+enum Written {
+    /// One write to a part. The watch was told every version before.
+    Range { version: Version, offset: u32, data: Data },
+    /// The newest state is to be told, whatever it will be.
+    Newest,
+}
+
+/// What a connection stands for, and what there is for it.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    standing: HashMap<Xid, Pointer, FixedState>,
+    mail: Vec<Mail>,
+}
+
+impl News {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self { written: None, owner: None, access: None, requested: None })
+    }
+
+    /// As notifications, in the order in which they are told.
+    fn tell(&mut self, push: bool, record: &Record) -> Vec<Notification<Data>> {
+        let Self { written, owner, access, requested } = core::mem::take(self);
+        let written = written.map(|written| match written {
+            Written::Range { version, offset, data } => Notification::RangeChanged { version, offset, data },
+            Written::Newest => {
+                Notification::Changed { version: record.version, data: push.then(|| record.data.clone()) }
+            }
+        });
+        let owner = owner.map(Notification::OwnerChanged);
+        let access = access.map(Notification::AccessChanged);
+        let requested = requested.map(Notification::OwnershipRequested);
+        written.into_iter().chain(owner).chain(access).chain(requested).collect()
+    }
+}
+
+impl Read {
+    /// What a request reads that waits on a reserved record.
+    pub(super) fn of<D>(request: &Request<D>) -> Option<(Pointer, Self)> {
+        match *request {
+            Request::ResolvePointer { pointer } => Some((pointer, Self::Whole)),
+            Request::ResolveIfChanged { pointer, version } => Some((pointer, Self::IfNot(version))),
+            Request::ReadRange { pointer, offset, len } => Some((pointer, Self::Range { offset, len })),
+            _ => None,
+        }
+    }
+
+    /// The answer, of a record that has data.
+    pub(super) fn answer(self, record: &Record) -> Reply<Data> {
+        let Record { version, ref data, .. } = *record;
+        match self {
+            Self::Whole => Reply::Resolved(data.clone()),
+            Self::IfNot(known) if known == version => Reply::NotModified,
+            Self::IfNot(_) => Reply::Changed { version, data: data.clone() },
+            Self::Range { offset, len } => {
+                Reply::Range { version, record_len: data.len() as u32, data: data.slice(offset, len) }
+            }
+        }
+    }
+}
+
+impl Store {
+    /// The connections for which there is mail since this was last asked.
+    #[must_use]
+    pub fn take_woken(&mut self) -> Vec<ConnectionId> {
+        core::mem::take(&mut self.woken)
+    }
+
+    /// What there is for a connection: answers it waited for, ends of its watches, and which watches have news.
+    pub fn take_mail(&mut self, id: ConnectionId) -> Vec<Mail> {
+        self.connections.get_mut(&id).map_or_else(Vec::new, |it| core::mem::take(&mut it.desk.mail))
+    }
+
+    /// What a watch has not been told; from now on it has been.
+    pub fn take_news(&mut self, id: ConnectionId, xid: Xid) -> Vec<Notification<Data>> {
+        let pointer = self.connections.get(&id).and_then(|it| it.desk.standing.get(&xid));
+        let Some(record) = pointer.and_then(|pointer| self.records.get_mut(pointer)) else {
+            return Vec::new();
+        };
+        let Some(mut standing) = record.standing.take() else { return Vec::new() };
+        let watch = standing.watches.get_mut(&(id, xid));
+        let told = watch.map_or_else(Vec::new, |watch| watch.news.tell(watch.push, record));
+        record.standing = Some(standing);
+        told
+    }
+
+    /// A connection gives up a watch or a waiting read.
+    pub fn forget(&mut self, id: ConnectionId, xid: Xid) {
+        let pointer = self.connections.get_mut(&id).and_then(|it| it.desk.standing.remove(&xid));
+        if let Some(pointer) = pointer {
+            self.drop_standing(pointer, id, xid);
+        }
+    }
+
+    /// A connection gives up all its watches and waiting reads.
+    pub(super) fn forget_all(&mut self, id: ConnectionId) {
+        let Some(attendance) = self.connections.get_mut(&id) else { return };
+        for (xid, pointer) in core::mem::take(&mut attendance.desk).standing {
+            self.drop_standing(pointer, id, xid);
+        }
+    }
+
+    /// Watches a record: it tells of its present state at once where the watch pushes data.
+    pub(super) fn watch(
+        &mut self,
+        peer: Peer,
+        xid: Xid,
+        pointer: Pointer,
+        push: bool,
+    ) -> Result<Version, Refusal> {
+        self.stand(peer.id, xid, pointer)?;
+        let record = self.record_mut(pointer)?;
+        let version = record.version;
+        let mut news = News::default();
+        let tell = push && !record.is_reserved();
+        news.written = tell.then_some(Written::Newest);
+        let watch = Watch { watcher: peer.owner, push, news };
+        record.standing.get_or_insert_default().watches.insert((peer.id, xid), watch);
+        if tell {
+            self.post(peer.id, Mail::News(xid));
+        }
+        Ok(version)
+    }
+
+    /// Has a read wait until a reserved record has data.
+    pub(super) fn wait(&mut self, peer: Peer, xid: Xid, pointer: Pointer, read: Read) -> Result<(), Refusal> {
+        self.stand(peer.id, xid, pointer)?;
+        let record = self.record_mut(pointer)?;
+        let wait = Wait { reader: peer.owner, read };
+        record.standing.get_or_insert_default().waiting.insert((peer.id, xid), wait);
+        Ok(())
+    }
+
+    /// The data of a record were written, a part of them or all. Whoever waits for them gets them.
+    pub(super) fn announce_write(&mut self, pointer: Pointer, part: Option<(u32, &[u8])>) {
+        let Some(record) = self.records.get_mut(&pointer) else { return };
+        let Some(mut standing) = record.standing.take() else { return };
+        let version = record.version;
+        // The first data of a reserved record are all of it.
+        let part = part.filter(|_| version != Version::FIRST);
+        let part = part.filter(|_| standing.watches.values().any(|it| it.push && it.news.written.is_none()));
+        let part = part.and_then(|(offset, bytes)| Some((offset, Data::copy(bytes, &self.budget).ok()?)));
+        let answers: Vec<_> = core::mem::take(&mut standing.waiting)
+            .into_iter()
+            .map(|((id, xid), wait)| (id, xid, wait.read.answer(record)))
+            .collect();
+        let mut woken = Vec::new();
+        for ((id, xid), watch) in &mut standing.watches {
+            if watch.news.is_empty() {
+                woken.push((*id, *xid));
+            }
+            watch.news.written = Some(match (&watch.news.written, &part) {
+                (None, Some((offset, data))) if watch.push => {
+                    Written::Range { version, offset: *offset, data: data.clone() }
+                }
+                _ => Written::Newest,
+            });
+        }
+        record.standing = Some(standing).filter(|it| !it.is_empty());
+        woken.into_iter().for_each(|(id, xid)| self.post(id, Mail::News(xid)));
+        for (id, xid, reply) in answers {
+            self.answer(id, xid, reply);
+        }
+    }
+
+    /// The rights or the owner of a record changed. Who may not read it any more is told that alone.
+    pub(super) fn announce_rights(&mut self, pointer: Pointer, owner: Option<Owner>, access: Option<Access>) {
+        let Some(record) = self.records.get_mut(&pointer) else { return };
+        let Some(mut standing) = record.standing.take() else { return };
+        let mut woken = Vec::new();
+        let mut last = Vec::new();
+        standing.watches.retain(|(id, xid), watch| {
+            if !record.is_readable_by(watch.watcher) {
+                last.push((*id, *xid, watch.end(Ending::AccessLost, record)));
+                return false;
+            }
+            if watch.news.is_empty() {
+                woken.push((*id, *xid));
+            }
+            watch.news.owner = owner.or(watch.news.owner);
+            watch.news.access = access.or(watch.news.access);
+            true
+        });
+        let mut refused = Vec::new();
+        standing.waiting.retain(|(id, xid), wait| {
+            let readable = record.is_readable_by(wait.reader);
+            if !readable {
+                refused.push((*id, *xid));
+            }
+            readable
+        });
+        record.standing = Some(standing).filter(|it| !it.is_empty());
+        woken.into_iter().for_each(|(id, xid)| self.post(id, Mail::News(xid)));
+        last.into_iter().for_each(|(id, xid, told)| self.end_standing(id, Mail::Last(xid, told), xid));
+        for (id, xid) in refused {
+            self.answer(id, xid, Reply::Refused(Refusal::AccessViolation));
+        }
+    }
+
+    /// Somebody asks the owner of a record for it.
+    pub(super) fn announce_request(&mut self, pointer: Pointer, requester: Owner) {
+        let Some(record) = self.records.get_mut(&pointer) else { return };
+        let owner = record.owner;
+        let Some(standing) = record.standing.as_mut().filter(|_| owner != requester) else { return };
+        let mut woken = Vec::new();
+        for ((id, xid), watch) in standing.watches.iter_mut().filter(|(_, watch)| watch.watcher == owner) {
+            if watch.news.is_empty() {
+                woken.push((*id, *xid));
+            }
+            watch.news.requested = Some(requester);
+        }
+        woken.into_iter().for_each(|(id, xid)| self.post(id, Mail::News(xid)));
+    }
+
+    /// A record is no more.
+    pub(super) fn announce_end(&mut self, record: &mut Record, ending: Ending) {
+        let Some(standing) = record.standing.take() else { return };
+        for ((id, xid), mut watch) in standing.watches {
+            self.end_standing(id, Mail::Last(xid, watch.end(ending, record)), xid);
+        }
+        for (id, xid) in standing.waiting.into_keys() {
+            self.answer(id, xid, Reply::Refused(Refusal::AddressFault));
+        }
+    }
+
+    fn answer(&mut self, id: ConnectionId, xid: Xid, reply: Reply<Data>) {
+        if let Reply::Refused(refusal) = &reply {
+            self.counters.refused(None, refusal);
+        }
+        self.end_standing(id, Mail::Answer(xid, reply), xid);
+    }
+
+    fn end_standing(&mut self, id: ConnectionId, mail: Mail, xid: Xid) {
+        if let Some(attendance) = self.connections.get_mut(&id) {
+            attendance.desk.standing.remove(&xid);
+        }
+        self.post(id, mail);
+    }
+
+    fn post(&mut self, id: ConnectionId, mail: Mail) {
+        let Some(attendance) = self.connections.get_mut(&id) else { return };
+        if attendance.desk.mail.is_empty() {
+            self.woken.push(id);
+        }
+        attendance.desk.mail.push(mail);
+    }
+
+    /// Counts one more watch or waiting read of a connection.
+    fn stand(&mut self, id: ConnectionId, xid: Xid, pointer: Pointer) -> Result<(), Refusal> {
+        let limit = self.config.limits.watches;
+        let over = Refusal::QuotaExceeded { quota: Quota::Watches, limit: u64::from(limit) };
+        let attendance = self.connections.get_mut(&id).ok_or(over)?;
+        if attendance.desk.standing.len() >= limit as usize {
+            return Err(over);
+        }
+        attendance.desk.standing.insert(xid, pointer);
+        Ok(())
+    }
+
+    fn drop_standing(&mut self, pointer: Pointer, id: ConnectionId, xid: Xid) {
+        let Some(record) = self.records.get_mut(&pointer) else { return };
+        if let Some(standing) = &mut record.standing {
+            standing.watches.remove(&(id, xid));
+            standing.waiting.remove(&(id, xid));
+        }
+        record.standing.take_if(|standing| standing.is_empty());
+    }
+}
+
+impl Watch {
+    /// Its last notifications: what it has not been told, as things stood, and why it ends.
+    fn end(&mut self, ending: Ending, record: &Record) -> Vec<Notification<Data>> {
+        let mut last = self.news.tell(self.push, record);
+        last.push(Notification::Ended(ending));
+        last
+    }
+}
+
+impl Standing {
+    fn is_empty(&self) -> bool {
+        self.watches.is_empty() && self.waiting.is_empty()
+    }
+}
