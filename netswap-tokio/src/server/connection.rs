@@ -41,6 +41,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut waits_for_stop = false;
     let mut last_reads = LAST_READS;
     let closed = poll_fn(|cx| {
+        socket.attendance.bell.register(cx.waker());
         loop {
             let moved = match socket.step(cx) {
                 Ok(moved) => moved,
@@ -83,6 +84,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Does what can be done without waiting, reading and writing alike; whether there was anything.
     fn step(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut moved = false;
+        if self.attendance.bell.has_rung() {
+            let shared = &self.attendance.shared;
+            self.machine.handle_mail(shared.now(), &mut &**shared);
+            moved = true;
+        }
         if self.machine.output().has_remaining()
             && let Poll::Ready(written) = self.poll_write(cx)
         {

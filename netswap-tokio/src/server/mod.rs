@@ -1,5 +1,6 @@
 //! A NetSwap server on tokio.
 
+mod bell;
 mod builder;
 mod connection;
 mod shared;
@@ -159,8 +160,7 @@ fn accept(
     }
     let now = shared.now();
     let (config, budget) = (shared.config().clone(), shared.budget().clone());
-    let admission = shared.store().connect(address.ip(), now);
-    let connection = match admission {
+    let connection = match shared.connect(address.ip(), now) {
         Admission::Served(peer) => {
             debug!(%address, owner = %peer.owner, "connected");
             Connection::new(peer, config, budget)

@@ -1,22 +1,26 @@
 //! What all connections of a server share: the store behind its lock, the clock, the counters of bytes.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netswap_core::config::{Config, ConfigError};
-use netswap_core::engine::{Engine, Incident, Peer};
+use netswap_core::engine::{Engine, Execution, Incident, Mail, Peer};
 use netswap_core::error::Refusal;
 use netswap_core::memory::{Budget, Data, Payload};
-use netswap_core::store::Store;
+use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
 use netswap_core::types::Xid;
-use netswap_core::wire::{Reply, Request};
+use netswap_core::wire::{Notification, Request};
 use tokio::task::JoinError;
 use tracing::error;
+
+use super::bell::{Bell, Bells};
 
 #[derive(Debug)]
 pub(super) struct Shared {
     store: Mutex<Store>,
+    bells: Bells,
     config: Arc<Config>,
     budget: Arc<Budget>,
     start: std::time::Instant,
@@ -45,6 +49,7 @@ impl Shared {
             config: store.config().clone(),
             budget: store.budget().clone(),
             store: Mutex::new(store),
+            bells: Bells::default(),
             start: std::time::Instant::now(),
             stopping: AtomicBool::new(false),
             received: AtomicU64::new(0),
@@ -105,9 +110,30 @@ impl Shared {
         let now = self.now();
         let mut store = self.store();
         store.handle_timeout(now);
-        let trash = store.take_trash();
+        self.release(store);
+    }
+
+    /// A client connects.
+    pub(super) fn connect(&self, address: IpAddr, now: Instant) -> Admission {
+        let mut store = self.store();
+        let admission = store.connect(address, now);
+        self.release(store);
+        admission
+    }
+
+    /// Unlocks the store, then frees what a call made superfluous and calls the connections for which it left mail.
+    fn release(&self, mut store: MutexGuard<'_, Store>) {
+        let (trash, woken) = (store.take_trash(), store.take_woken());
         drop(store);
         drop(trash);
+        if !woken.is_empty() {
+            self.bells.ring(&woken);
+        }
+    }
+
+    /// The bells by which connections are called.
+    pub(super) fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     pub(super) fn connection_ended(&self, ended: Result<(), JoinError>) {
@@ -126,23 +152,29 @@ impl Engine for &Shared {
         self.store().judge(peer, request, now)
     }
 
-    fn execute(
-        &mut self,
-        peer: Peer,
-        xid: Xid,
-        request: Request<Payload>,
-        now: Instant,
-    ) -> Option<Reply<Data>> {
+    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution {
         let mut store = self.store();
-        let reply = store.serve(peer, xid, request, now);
-        let trash = store.take_trash();
-        drop(store);
-        drop(trash);
-        reply
+        let done = store.serve(peer, xid, request, now);
+        self.release(store);
+        done
+    }
+
+    fn take_mail(&mut self, peer: Peer) -> Vec<Mail> {
+        self.store().take_mail(peer.id)
+    }
+
+    fn take_news(&mut self, peer: Peer, xid: Xid) -> Vec<Notification<Data>> {
+        self.store().take_news(peer.id, xid)
+    }
+
+    fn forget(&mut self, peer: Peer, xid: Xid) {
+        self.store().forget(peer.id, xid);
     }
 
     fn depart(&mut self, peer: Peer, now: Instant) {
-        Engine::depart(&mut *self.store(), peer, now);
+        let mut store = self.store();
+        store.depart(peer.id, now);
+        self.release(store);
     }
 
     fn note(&mut self, incident: Incident) {
@@ -154,18 +186,24 @@ impl Engine for &Shared {
 #[derive(Debug)]
 pub(super) struct Attendance {
     pub(super) shared: Arc<Shared>,
+    /// Rings when there is mail for the connection.
+    pub(super) bell: Arc<Bell>,
     peer: Peer,
 }
 
 impl Attendance {
     pub(super) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
-        Self { shared, peer }
+        let bell = shared.bells().hang(peer.id);
+        Self { shared, bell, peer }
     }
 }
 
 impl Drop for Attendance {
     fn drop(&mut self) {
+        self.shared.bells().remove(self.peer.id);
         let now = self.shared.now();
-        self.shared.store().disconnect(self.peer.id, now);
+        let mut store = self.shared.store();
+        store.disconnect(self.peer.id, now);
+        self.shared.release(store);
     }
 }
