@@ -20,6 +20,9 @@ use super::shared::Attendance;
 /// Slices written at a time: more than the output's window has.
 const SLICES_AT_MOST: usize = 128;
 
+/// After so many steps other connections of the thread have their turn, and the system is asked what has arrived.
+const STEPS_AT_A_TIME: usize = 4;
+
 /// How often a connection is read once more after the server was told to stop, for requests that had arrived by then.
 const LAST_READS: u32 = 16;
 
@@ -41,7 +44,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut waits_for_stop = false;
     let mut last_reads = LAST_READS;
     let closed = poll_fn(|cx| {
-        loop {
+        for _ in 0..STEPS_AT_A_TIME {
             let moved = match socket.step(cx) {
                 Ok(moved) => moved,
                 Err(error) => return Poll::Ready(Err(error)),
@@ -64,6 +67,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 return Poll::Pending;
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     })
     .await;
     if let Err(error) = closed {
