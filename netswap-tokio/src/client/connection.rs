@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Disconnect;
 use super::shared::{Deliveries, Shared, deliver};
-use super::timer::Timer;
+use crate::timer::Timer;
 
 /// Slices written at a time: more than the output's window has of full packets.
 const SLICES_AT_MOST: usize = 128;
