@@ -15,6 +15,10 @@ use crate::signals::Signals;
 /// How long connections may take to end after a signal: with all else that is to be done, it stays under 5 s.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(4);
 
+/// How many turns of connections go by before the system is asked what has arrived: few, or a busy connection would keep
+/// all others of its thread waiting.
+const EVENT_INTERVAL: u32 = 4;
+
 /// Runs a server until a signal stops it.
 pub(crate) fn run(args: Serve) -> Result<(), Failure> {
     let Runtime::Tokio = args.runtime;
@@ -28,6 +32,7 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
         None => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder
+        .event_interval(EVENT_INTERVAL)
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format_args!("cannot start the runtime: {error}")))?;

@@ -10,7 +10,6 @@ mod operations;
 mod options;
 mod shared;
 mod streaming;
-mod timer;
 
 use std::sync::Arc;
 use std::time::Duration;
