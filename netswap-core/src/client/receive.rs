@@ -67,7 +67,9 @@ impl Client {
         let bad = ProtocolError::BadReply { xid, code: header.opcode };
         let lengths = Lengths::of(transaction.opcode, header.opcode, header.access, transaction.payload)
             .ok()
-            .filter(|lengths| lengths.allow(header.remaining))
+            .filter(|lengths| {
+                lengths.allow(header.remaining) && transaction.wants(*lengths, header.remaining)
+            })
             .ok_or(bad)?;
         let reply = transaction.reply.insert(Incoming::new(*header));
         let in_pieces = transaction.pieces && reply.is_record();
@@ -82,8 +84,9 @@ impl Client {
         }
         let limit = self.config.max_reply;
         let fixed = matches!(lengths, Lengths::Exactly(_));
-        if header.remaining > limit && !fixed && !in_pieces {
-            let failure = Failure::ReplyTooLarge { len: header.remaining, limit };
+        let len = lengths.data(header.remaining);
+        if len > limit && !fixed && !in_pieces {
+            let failure = Failure::ReplyTooLarge { len, limit };
             self.give_up(xid, failure, now);
         }
         Ok(())

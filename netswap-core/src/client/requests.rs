@@ -54,8 +54,10 @@ impl Client {
         let data = request.data().map_or(0, Bytes::len);
         let data = u32::try_from(data).map_err(|_| RequestError::TooLong)?;
         let mut transaction = self.begin(request.opcode(), data, options, now)?;
-        if let Request::Ping { data } = &request {
-            transaction.ping = Some(data.clone());
+        match &request {
+            Request::Ping { data } => transaction.ping = Some(data.clone()),
+            Request::ReadRange { len, .. } => transaction.range = Some(*len),
+            _ => {}
         }
         let xid = self.open(transaction);
         self.output.push(xid, request.encode());
@@ -168,7 +170,7 @@ impl Client {
         let idle_timeout = options.idle_timeout.unwrap_or(self.config.idle_timeout);
         let mut transaction =
             Transaction::new(opcode, data, idle_timeout, now).ok_or(RequestError::TooLong)?;
-        transaction.pieces = options.pieces;
+        transaction.pieces = options.pieces && opcode == Opcode::ResolvePointer;
         Ok(transaction)
     }
 

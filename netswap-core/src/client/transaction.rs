@@ -10,7 +10,7 @@ use crate::client::event::Outcome;
 use crate::client::incoming::Incoming;
 use crate::time::Instant;
 use crate::types::Xid;
-use crate::wire::Opcode;
+use crate::wire::{Lengths, Opcode};
 
 /// A transaction whose terminal has not arrived.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Transaction {
     pub(super) full: bool,
     /// What a PING carries, to be compared with its echo.
     pub(super) ping: Option<Bytes>,
+    /// How many bytes a READ_RANGE asked for.
+    pub(super) range: Option<u32>,
     pub(super) reply: Option<Incoming>,
     /// Whether data are handed out in pieces.
     pub(super) pieces: bool,
@@ -68,6 +70,7 @@ impl Transaction {
             ungiven: 0,
             full: false,
             ping: None,
+            range: None,
             reply: None,
             pieces: false,
             held: 0,
@@ -75,6 +78,11 @@ impl Transaction {
             idle_timeout,
             moved: now,
         })
+    }
+
+    /// Whether a reply of this length may be the answer: nobody is sent more of a range than was asked for.
+    pub(super) fn wants(&self, lengths: Lengths, len: u32) -> bool {
+        self.range.is_none_or(|range| lengths.data(len) <= range)
     }
 
     /// What can be said of its effect, when the request leaves `whole` or not at all.
