@@ -201,6 +201,7 @@ impl Connection {
         if let Some(at) = self.executing.iter().rposition(|it| *it == xid) {
             self.executing.remove(at);
             self.reply(xid, reply, engine);
+            self.take_mail(engine);
         }
         self.settle(now);
     }

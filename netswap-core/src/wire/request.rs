@@ -329,7 +329,11 @@ impl<D> Request<D> {
             | Self::ListRecords
             | Self::ReadRange { .. }
             | Self::FetchAdd { .. }
-            | Self::ResolveIfChanged { .. } => None,
+            | Self::ResolveIfChanged { .. }
+            | Self::WatchRecord { .. }
+            | Self::ReserveRecord { .. }
+            | Self::SetLifetime { .. }
+            | Self::RequestOwnership { .. } => None,
         }
     }
 
