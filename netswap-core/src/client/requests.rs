@@ -6,9 +6,10 @@ use crate::client::Client;
 use crate::client::config::{Options, RequestError};
 use crate::client::event::Outcome;
 use crate::client::transaction::{Sending, Transaction};
+use crate::client::watching::Watching;
 use crate::time::Instant;
 use crate::types::Xid;
-use crate::wire::{Opcode, Request};
+use crate::wire::Request;
 
 /// More of an upload is wanted when fewer bytes than this wait outside the output's window ...
 pub(super) const LOW_WATER: usize = 128 * 1024;
@@ -53,7 +54,7 @@ impl Client {
     ) -> Result<Xid, RequestError> {
         let data = request.data().map_or(0, Bytes::len);
         let data = u32::try_from(data).map_err(|_| RequestError::TooLong)?;
-        let mut transaction = self.begin(request.opcode(), data, options, now)?;
+        let mut transaction = self.begin(&request, data, options, now)?;
         if let Request::Ping { data } = &request {
             transaction.ping = Some(data.clone());
         }
@@ -75,7 +76,7 @@ impl Client {
         now: Instant,
     ) -> Result<Xid, RequestError> {
         let data = request.data().copied().unwrap_or(0);
-        let mut transaction = self.begin(request.opcode(), data, options, now)?;
+        let mut transaction = self.begin(&request, data, options, now)?;
         transaction.ungiven = data;
         let xid = self.open(transaction);
         self.output.push_streamed(xid, request.encode());
@@ -113,8 +114,10 @@ impl Client {
         Some(Progress { sent, total: transaction.data, wanted })
     }
 
-    /// Reports that `count` bytes in [pieces](super::Event::Piece) of a transaction are not held any more. While more than
-    /// 4 MiB are, over all transactions, nothing is read, and nothing times out.
+    /// Reports that `count` bytes in [pieces](super::Event::Piece) of a transaction, or so much
+    /// [weight](crate::wire::Notification::weight) of a watch's notifications, are not held any more. While more than
+    /// 4 MiB are, over all transactions, nothing is read, and nothing times out; the server folds what it cannot send to
+    /// a watch.
     pub fn consumed(&mut self, xid: Xid, count: usize, now: Instant) {
         if let Some(transaction) = self.transactions.get_mut(xid) {
             let count = count.min(transaction.held);
@@ -139,6 +142,9 @@ impl Client {
         }
         let outcome = transaction.outcome(transaction.sending != Sending::Cut);
         let held = transaction.abandon(now);
+        if held > 0 {
+            self.events.retain(|event| event.xid() != xid);
+        }
         self.release(held, now);
         if unheard {
             self.close(xid);
@@ -151,9 +157,9 @@ impl Client {
         Some(outcome)
     }
 
-    fn begin(
+    fn begin<D>(
         &self,
-        opcode: Opcode,
+        request: &Request<D>,
         data: u32,
         options: Options,
         now: Instant,
@@ -162,13 +168,17 @@ impl Client {
             return Err(RequestError::Closed);
         }
         let limit = self.config.max_transactions;
-        if self.transactions.len() >= limit {
+        if self.transactions.len() - self.standing >= limit {
             return Err(RequestError::TooManyTransactions { limit });
         }
         let idle_timeout = options.idle_timeout.unwrap_or(self.config.idle_timeout);
         let mut transaction =
-            Transaction::new(opcode, data, idle_timeout, now).ok_or(RequestError::TooLong)?;
+            Transaction::new(request.opcode(), data, idle_timeout, now).ok_or(RequestError::TooLong)?;
         transaction.pieces = options.pieces;
+        transaction.wait = options.wait;
+        if let Request::WatchRecord { push, .. } = request {
+            transaction.watching = Some(Watching::new(*push));
+        }
         Ok(transaction)
     }
 

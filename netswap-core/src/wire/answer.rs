@@ -104,6 +104,16 @@ impl Lengths {
             Self::AtLeast(least) => len >= least,
         }
     }
+
+    /// How many bytes of a reply of this length are the record's, or whatever else has no fixed length.
+    #[must_use]
+    pub fn data(self, len: u32) -> u32 {
+        match self {
+            Self::Exactly(_) => 0,
+            Self::Any | Self::Multiple(_) => len,
+            Self::AtLeast(before) => len.saturating_sub(before),
+        }
+    }
 }
 
 impl Reply<Bytes> {
