@@ -55,7 +55,8 @@ fn a_request_without_an_answer_times_out() {
 #[test]
 fn each_request_can_have_its_own_timeout() {
     let mut peer = Peer::default();
-    let options = |seconds| Options { idle_timeout: Some(Duration::from_secs(seconds)), ..Options::default() };
+    let options =
+        |seconds| Options { idle_timeout: Some(Duration::from_secs(seconds)), ..Options::default() };
     let ever = Options { idle_timeout: Some(Duration::MAX), ..Options::default() };
     let mut ask = |options| {
         peer.client.request_with(Request::ResolvePointer { pointer: Pointer(1) }, options, peer.now).unwrap()
