@@ -33,7 +33,7 @@ pub enum Refusal {
         limit: u64,
     },
     /// The record has another version than the one that was to be replaced.
-    #[error("the record has version {current} by now")]
+    #[error("the record has changed: its version is now {current}")]
     VersionMismatch {
         /// The record's version.
         current: Version,

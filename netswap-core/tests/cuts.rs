@@ -152,10 +152,12 @@ fn long_transcripts_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let strategy = proptest::collection::vec(any::<Choice>(), 60..200);
     let mut missing: Vec<String> = Vec::new();
-    let all: Vec<_> = (0..100)
+    let outcomes: Vec<_> = (0..100)
         .map(|_| build(&strategy.new_tree(&mut runner).unwrap().current()))
-        .map(|events| replay(&events, |bytes| vec![bytes.len()]).counters())
+        .map(|events| replay(&events, |bytes| vec![bytes.len()]))
         .collect();
+    let all: Vec<_> = outcomes.iter().map(|outcome| outcome.counters()).collect();
+    let replies: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.replies()).collect();
     let mut check = |name: String, count: u64| {
         if count == 0 {
             missing.push(name);
@@ -164,7 +166,12 @@ fn long_transcripts_reach_everything() {
     for opcode in Opcode::ALL {
         check(opcode.to_string(), all.iter().map(|it| it.requests(opcode)).sum());
     }
-    for code in Code::ALL.into_iter().filter(|it| !matches!(it, Code::Ok | Code::Resolved)) {
+    for (code, access) in [(0, 0), (3, 0), (3, 1), (3, 3), (10, 0)] {
+        let count = replies.iter().filter(|reply| **reply == (code, access)).count();
+        check(format!("code {code} with {access}"), count as u64);
+    }
+    let no_refusals = [Code::Ok, Code::Resolved, Code::NotModified];
+    for code in Code::ALL.into_iter().filter(|it| !no_refusals.contains(it)) {
         check(code.to_string(), all.iter().map(|it| it.refusals(code)).sum());
     }
     for quota in Quota::ALL.into_iter().filter(|it| *it != Quota::Watches) {

@@ -11,6 +11,18 @@ use support::wire::{self, Message, op, request};
 /// A pointer to no record.
 const NOWHERE: u64 = 0x00c0_ffee_00c0_ffee;
 
+/// What the records hold: as much as the number of a FETCH_ADD.
+const DATA: &[u8; 8] = b"the data";
+
+/// Where a range begins that fits.
+const OFFSET: u32 = 2;
+
+/// The offset that bytes of 0x5a are.
+const FAR: u32 = 0x5a5a_5a5a;
+
+/// How long a range is that fits.
+const LENGTH: u32 = 3;
+
 /// What the table of §3.1 says of an operation.
 struct Row {
     access: u8,
@@ -29,6 +41,11 @@ fn row(opcode: u8) -> Option<Row> {
         6 => (0, 16, false, true),
         7 | 17 => (0, 0, false, false),
         8 => (0, 0, true, false),
+        10 | 15 => (0, 16, false, true),
+        11 => (0, 12, true, true),
+        12 => (0, 8, true, true),
+        13 => (0, 16, true, true),
+        14 => (0, 20, false, true),
         _ => return None,
     };
     Some(Row { access, operands, data, about_a_record })
@@ -43,29 +60,67 @@ enum Record {
     Mine,
 }
 
-/// What the rules of §3.2 and §5.1 say of a request: code and ACCESS byte of the one reply, or that there is none.
-fn rules(opcode: u8, access: u8, len: usize, record: Record, limit: usize) -> Option<(u8, u8)> {
+/// A request, as far as the rules look at it.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    opcode: u8,
+    access: u8,
+    len: usize,
+    record: Record,
+    /// Whether offset, length and version are those that the record has, or far from them.
+    fits: bool,
+}
+
+/// What the rules of §3.2, §3.15 to §3.20 and §5.1 say of a request about a record of 8 bytes and version 1: code and
+/// ACCESS byte of the one reply, or that there is none.
+fn rules(case: Case, limit: usize) -> Option<(u8, u8)> {
+    let Case { opcode, access, len, record, fits } = case;
     if opcode == 255 {
         return if (len, access) == (0, 0) { None } else { Some((4, 3)) };
     }
     let Some(row) = row(opcode) else {
         return Some(if len > limit + 16 { (4, 2) } else { (6, 0) });
     };
+    let data = len.saturating_sub(row.operands);
+    let end = match opcode {
+        op::WRITE_RANGE if fits => OFFSET as usize + data,
+        op::WRITE_RANGE => FAR as usize + data,
+        op::APPEND => DATA.len() + data,
+        _ => data,
+    };
     Some(if access & !row.access != 0 {
         (5, 1)
-    } else if len < row.operands || (len > row.operands && !row.data) {
+    } else if len < row.operands || (data > 0 && !row.data) {
         (5, 2)
     } else if row.about_a_record && record == Record::Nowhere {
         (2, 0)
     } else if row.about_a_record && record == Record::Theirs {
         (1, 0)
-    } else if len - row.operands > limit {
+    } else if end > limit {
         (7, 0)
-    } else if opcode == 2 {
-        (3, 0)
     } else {
-        (0, 0)
+        match opcode {
+            op::RESOLVE => (3, 0),
+            op::READ_RANGE => (3, 3),
+            op::IF_CHANGED if fits => (10, 0),
+            op::IF_CHANGED => (3, 1),
+            op::COMPARE if !fits => (9, 0),
+            op::ADD if !fits => (2, 0),
+            _ => (0, 0),
+        }
     })
+}
+
+/// The bytes behind the pointer, of which the rest is data, or the hash of an owner whom nobody has.
+fn operands(opcode: u8, fits: bool) -> Vec<u8> {
+    match opcode {
+        _ if !fits => Vec::new(),
+        op::READ_RANGE => [OFFSET.to_be_bytes(), LENGTH.to_be_bytes()].concat(),
+        op::WRITE_RANGE => OFFSET.to_be_bytes().to_vec(),
+        op::COMPARE | op::IF_CHANGED => 1_u64.to_be_bytes().to_vec(),
+        op::ADD => [&0_u32.to_be_bytes()[..], &1_u64.to_be_bytes()].concat(),
+        _ => Vec::new(),
+    }
 }
 
 struct Bench {
@@ -80,19 +135,26 @@ impl Bench {
     fn new(limit: usize) -> Self {
         let mut world = World::with(|config| config.limits.record = limit as u32);
         let (peer, other) = (world.connect("127.0.0.1"), world.connect("127.0.0.2"));
-        let (mine, theirs) = (world.create(peer, 0, "mine"), world.create(other, 0, "theirs"));
+        let (mine, theirs) = (world.create(peer, 0, DATA), world.create(other, 0, DATA));
         Self { world, limit, peer, mine, theirs }
     }
 
     fn check(&mut self, opcode: u8, access: u8, len: usize, record: Record) {
+        self.check_case(Case { opcode, access, len, record, fits: false });
+        if !operands(opcode, true).is_empty() {
+            self.check_case(Case { opcode, access, len, record, fits: true });
+        }
+    }
+
+    fn check_case(&mut self, case: Case) {
+        let Case { opcode, access, len, record, fits } = case;
         let pointer = match record {
             Record::Nowhere => NOWHERE,
             Record::Theirs => self.theirs,
             Record::Mine => self.mine,
         };
-        // Whatever is behind the pointer is an owner whom nobody has, or data.
-        let mut payload = pointer.to_be_bytes().to_vec();
-        payload.resize(len.max(8), 0x5a);
+        let mut payload = wire::pointed(pointer, operands(opcode, fits));
+        payload.resize(payload.len().max(len), 0x5a);
         payload.truncate(len);
         let sent = if opcode == op::ABORT || self.is_violation(opcode, len) {
             // Its header alone: what follows is no packet of the stream.
@@ -103,13 +165,13 @@ impl Bench {
         let bytes = self.world.bytes();
         let replies = self.world.exchange(self.peer, sent);
         let said: Vec<(u32, u8, u8)> = replies.iter().map(|it| (it.xid, it.code, it.access)).collect();
-        let expected = rules(opcode, access, len, record, self.limit);
+        let expected = rules(case, self.limit);
         let expected: Vec<_> = expected.map(|(code, access)| (3, code, access)).into_iter().collect();
-        assert_eq!(said, expected, "opcode {opcode} access {access} length {len} {record:?}");
+        assert_eq!(said, expected, "{case:?}");
         match replies.first() {
             Some(reply) if reply.code == 4 => self.come_back(),
-            Some(reply) if matches!(reply.code, 0 | 3) => self.check_success(opcode, &payload, reply),
-            _ => assert_eq!(self.world.bytes(), bytes, "opcode {opcode} access {access} length {len}"),
+            Some(reply) if matches!(reply.code, 0 | 3) => self.check_success(case, &payload, reply),
+            _ => assert_eq!(self.world.bytes(), bytes, "{case:?}"),
         }
     }
 
@@ -124,31 +186,51 @@ impl Bench {
         self.peer = next;
     }
 
-    /// The reply's payload; then everything is put back in its place.
-    fn check_success(&mut self, opcode: u8, payload: &[u8], reply: &Message) {
+    /// The reply's payload, and what the record is afterwards; then everything is put back in its place.
+    fn check_success(&mut self, case: Case, sent: &[u8], reply: &Message) {
         let len = reply.payload.len();
-        match opcode {
+        let state = [&1_u64.to_be_bytes()[..], DATA].concat();
+        let range = [&1_u64.to_be_bytes()[..], &(DATA.len() as u32).to_be_bytes()].concat();
+        match case.opcode {
             op::CREATE => {
                 assert_eq!(len, 8);
                 let created = wire::request(4, op::DELETE, 0, &reply.payload);
                 assert_eq!(self.world.ask(self.peer, created), wire::ok(4, []));
             }
-            op::PING => assert_eq!(reply.payload, payload),
-            op::RESOLVE => assert!(reply.payload == b"mine" || reply.payload.iter().all(|it| *it == 0x5a)),
-            op::REPLACE => {
-                assert_eq!(len, 8);
-                let read = wire::about(4, op::RESOLVE, self.mine, []);
-                assert_eq!(self.world.ask(self.peer, read), wire::resolved(4, &payload[8..]));
+            op::PING => assert_eq!(reply.payload, sent),
+            op::RESOLVE => assert_eq!(reply.payload, DATA),
+            op::IF_CHANGED => assert_eq!(reply.payload, state),
+            op::READ_RANGE if case.fits => assert_eq!(reply.payload, [&range, &b"e d"[..]].concat()),
+            op::READ_RANGE => assert_eq!(reply.payload, range),
+            op::REPLACE => self.check_written(8, &sent[8..], reply),
+            op::COMPARE => self.check_written(8, &sent[16..], reply),
+            op::WRITE_RANGE => {
+                let data = &sent[12..];
+                let mut now = DATA.to_vec();
+                now.resize(DATA.len().max(OFFSET as usize + data.len()), 0);
+                now[OFFSET as usize..][..data.len()].copy_from_slice(data);
+                self.check_written(8, &now, reply);
             }
+            op::APPEND => self.check_written(12, &[DATA, &sent[8..]].concat(), reply),
+            op::ADD => self.check_written(16, b"the datb", reply),
             op::IDENTIFY => assert_eq!(len, 20),
             op::STAT => assert_eq!(len, 26),
             op::LIST => assert_eq!(reply.payload, self.mine.to_be_bytes()),
             op::DELETE | op::TRANSFER => {
                 assert_eq!(len, 0);
-                self.mine = self.world.create(self.peer, 0, "mine");
+                self.mine = self.world.create(self.peer, 0, DATA);
             }
             _ => assert_eq!(len, 0),
         }
+    }
+
+    /// A write is answered with version 2 first, and has made the record this; the record is made anew.
+    fn check_written(&mut self, len: usize, now: &[u8], reply: &Message) {
+        assert_eq!((reply.payload.len(), &reply.payload[..8]), (len, &2_u64.to_be_bytes()[..]));
+        let read = wire::if_changed(4, self.mine, 1);
+        assert_eq!(self.world.ask(self.peer, read), wire::changed(4, 2, now));
+        assert_eq!(self.world.ask(self.peer, wire::about(4, op::DELETE, self.mine, [])), wire::ok(4, []));
+        self.mine = self.world.create(self.peer, 0, DATA);
     }
 }
 
@@ -171,18 +253,19 @@ fn every_opcode_with_every_access_byte() {
     let mut bench = Bench::new(1 << 20);
     for opcode in 0..=255 {
         for access in 0..=255 {
-            for len in [0, 7, 8, 9, 16, 1391] {
+            for len in [0, 7, 8, 9, 16, 20, 1391] {
                 bench.check(opcode, access, len, Record::Nowhere);
             }
-            bench.check(opcode, access, 8, Record::Theirs);
-            bench.check(opcode, access, 8, Record::Mine);
+            let len = row(opcode).map_or(8, |row| row.operands);
+            bench.check(opcode, access, len, Record::Theirs);
+            bench.check(opcode, access, len, Record::Mine);
         }
     }
 }
 
 #[test]
 fn every_opcode_around_the_record_limit() {
-    for limit in [6, 500, 1374, 1375, 1390, 1400] {
+    for limit in [8, 500, 1374, 1375, 1390, 1400] {
         let mut bench = Bench::new(limit);
         for opcode in 0..=255 {
             for len in limit.saturating_sub(2)..=limit + 20 {

@@ -5,7 +5,7 @@ mod support;
 
 use netswap_core::engine::Peer;
 use netswap_core::wire::Opcode;
-use support::wire::{self, Message, address_fault, ok, op, pattern, ping, request, resolved};
+use support::wire::{self, address_fault, ok, op, pattern, ping, request, resolved, version};
 use support::{OVERHEAD, World};
 
 const LIMIT: usize = 6000;
@@ -35,10 +35,6 @@ fn assert_stat(world: &mut World, peer: Peer, pointer: u64, len: u32, version: u
         &u32::MAX.to_be_bytes(),
     ];
     assert_eq!(world.ask(peer, wire::about(71, op::STAT, pointer, [])), ok(71, stat.concat()));
-}
-
-fn version(xid: u32, version: u64) -> Message {
-    ok(xid, version.to_be_bytes())
 }
 
 fn list(world: &mut World, peer: Peer) -> Vec<u64> {

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use netswap_core::config::{Config, Limits, MAX_RECORD, MOST_TURNED_AWAY, RECORD_OVERHEAD};
 use netswap_core::error::{Invalid, ProtocolError, Quota, Refusal, Violation};
+use netswap_core::types::Version;
 use netswap_core::wire::{ABORT, Code, HEADER_LEN, MAX_PAYLOAD, Opcode, WINDOW};
 
 use worked::{Block, Cut};
@@ -165,6 +166,8 @@ fn refusals_have_their_numbers_and_sentences() {
     ] {
         assert_row(&rows, &[refusal.name(), &refusal.to_string().replace("7654321", "{limit}")]);
     }
+    let refusal = Refusal::VersionMismatch { current: Version(7_654_321) };
+    assert_row(&rows, &[refusal.name(), &refusal.to_string().replace("7654321", "{version}")]);
 }
 
 #[test]

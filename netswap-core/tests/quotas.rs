@@ -8,7 +8,7 @@ use netswap_core::engine::Peer;
 use netswap_core::error::Quota;
 use support::wire::{
     self, FULL, abort, aborted, address_fault, ok, op, packets, pattern, ping, quota, request, resolved,
-    unsupported,
+    unsupported, version,
 };
 use support::{GRACE, NS, OVERHEAD, World};
 
@@ -27,10 +27,6 @@ fn create(xid: u32, len: usize) -> Vec<u8> {
 
 fn replace(xid: u32, pointer: u64, len: usize) -> Vec<u8> {
     wire::about(xid, op::REPLACE, pointer, pattern(len))
-}
-
-fn version(xid: u32, version: u64) -> wire::Message {
-    ok(xid, version.to_be_bytes())
 }
 
 /// Fills a server with a total of 10 000 bytes to the last byte: the pointer of a record of 1000.

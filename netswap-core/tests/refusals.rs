@@ -27,19 +27,38 @@ fn world() -> (World, Peer, Peer) {
 fn well_formed(opcode: u8, pointer: u64) -> Vec<u8> {
     match opcode {
         op::TRANSFER => wire::about(9, opcode, pointer, [1; 8]),
-        op::REPLACE => wire::about(9, opcode, pointer, "new"),
+        op::REPLACE | op::APPEND => wire::about(9, opcode, pointer, "new"),
+        op::READ_RANGE => wire::read_range(9, pointer, 1, 2),
+        op::WRITE_RANGE => wire::write_range(9, pointer, 1, "new"),
+        op::COMPARE => wire::compare(9, pointer, 1, "new"),
+        op::ADD => wire::add(9, pointer, 0, 1),
+        op::IF_CHANGED => wire::if_changed(9, pointer, 0),
         _ => wire::about(9, opcode, pointer, []),
     }
 }
 
-const ABOUT_A_RECORD: [u8; 7] =
-    [op::PERMIT, op::RESOLVE, op::REPLACE, op::DELETE, op::TAKEOVER, op::TRANSFER, op::STAT];
+const ABOUT_A_RECORD: [u8; 13] = [
+    op::PERMIT,
+    op::RESOLVE,
+    op::REPLACE,
+    op::DELETE,
+    op::TAKEOVER,
+    op::TRANSFER,
+    op::STAT,
+    op::READ_RANGE,
+    op::WRITE_RANGE,
+    op::APPEND,
+    op::COMPARE,
+    op::ADD,
+    op::IF_CHANGED,
+];
 
-/// The access bit that lets others do it (§3.1).
+/// The access bits that let others do it (§3.1).
 fn right(opcode: u8) -> Option<u8> {
     match opcode {
-        op::RESOLVE | op::STAT => Some(1),
-        op::REPLACE => Some(2),
+        op::RESOLVE | op::STAT | op::READ_RANGE | op::IF_CHANGED => Some(1),
+        op::REPLACE | op::WRITE_RANGE | op::APPEND | op::COMPARE => Some(2),
+        op::ADD => Some(3),
         op::TAKEOVER => Some(4),
         _ => None,
     }
@@ -50,18 +69,18 @@ fn others_may_do_what_the_access_bits_say_and_the_owner_everything() {
     for access in 0..8 {
         for opcode in ABOUT_A_RECORD {
             let (mut world, owner, other) = world();
-            let pointer = world.create(owner, access, "old");
+            let pointer = world.create(owner, access, "old data");
             let stat = |world: &mut World| world.ask(owner, wire::about(8, op::STAT, pointer, []));
             let before = (stat(&mut world), world.bytes());
             let answer = world.ask(other, well_formed(opcode, pointer));
-            if right(opcode).is_some_and(|bit| access & bit != 0) {
+            if right(opcode).is_some_and(|bits| access & bits == bits) {
                 assert!(!wire::is_refusal(&answer), "{opcode} with {access}: {answer:?}");
                 continue;
             }
             assert_eq!(answer, access_violation(9), "{opcode} with {access}");
             assert_eq!((stat(&mut world), world.bytes()), before);
             let read = wire::about(8, op::RESOLVE, pointer, []);
-            assert_eq!(world.ask(owner, read), resolved(8, "old"));
+            assert_eq!(world.ask(owner, read), resolved(8, "old data"));
             assert_eq!(world.statistics().counters.refusals(Code::AccessViolation), 1);
             let answer = world.ask(owner, well_formed(opcode, pointer));
             assert!(!wire::is_refusal(&answer), "{opcode} by the owner: {answer:?}");
@@ -101,7 +120,7 @@ fn there_is_no_record_at_other_pointers() {
             assert_eq!(world.ask(owner, well_formed(opcode, nowhere)), address_fault(9));
         }
     }
-    assert_eq!(world.statistics().counters.refusals(Code::AddressFault), 6 * 7);
+    assert_eq!(world.statistics().counters.refusals(Code::AddressFault), 6 * 13);
 }
 
 /// Requests with several faults: the first in the order of checks is named.
@@ -122,18 +141,34 @@ fn the_first_fault_in_the_order_of_checks_is_named() {
         (request(9, op::CREATE, 8, &long), invalid(9, 1)),
         (request(9, op::PERMIT, 8, [0; 7]), invalid(9, 1)),
         (request(9, op::LIST, 1, [0]), invalid(9, 1)),
+        (request(9, op::WRITE_RANGE, 1, [0; 11]), invalid(9, 1)),
+        (request(9, op::ADD, 0x80, [0; 21]), invalid(9, 1)),
         // The length before the operands, the record, the right, the size.
         (request(9, op::TRANSFER, 0, [0; 15]), invalid(9, 2)),
         (request(9, op::TRANSFER, 0, [0; 17]), invalid(9, 2)),
         (request(9, op::DELETE, 0, pointed(theirs, [0])), invalid(9, 2)),
         (request(9, op::DELETE, 0, pointed(theirs, &long)), invalid(9, 2)),
         (request(9, op::REPLACE, 0, [0; 7]), invalid(9, 2)),
+        (wire::about(9, op::WRITE_RANGE, theirs, [0; 3]), invalid(9, 2)),
+        (wire::about(9, op::COMPARE, NOWHERE, [0; 7]), invalid(9, 2)),
+        (wire::about(9, op::ADD, theirs, [0xff; 11]), invalid(9, 2)),
+        (wire::about(9, op::ADD, theirs, [0xff; 13]), invalid(9, 2)),
+        (wire::about(9, op::READ_RANGE, theirs, [0xff; 9]), invalid(9, 2)),
         // The operands before the record, the right.
         (wire::about(9, op::TRANSFER, NOWHERE, [0; 8]), invalid(9, 3)),
         (wire::about(9, op::TRANSFER, theirs, [0; 8]), invalid(9, 3)),
-        // The record before the size.
+        // The record before the size, the range, the version.
+        (wire::write_range(9, NOWHERE, u32::MAX, "x"), address_fault(9)),
+        (wire::append(9, NOWHERE, &long), address_fault(9)),
+        (wire::compare(9, NOWHERE, 7, &long), address_fault(9)),
         (wire::about(9, op::REPLACE, NOWHERE, &long), address_fault(9)),
-        // The right before the size.
+        // The right before the size, the range, the version.
+        (wire::write_range(9, theirs, u32::MAX, "x"), access_violation(9)),
+        (wire::append(9, theirs, &long), access_violation(9)),
+        (wire::compare(9, theirs, 7, "x"), access_violation(9)),
+        (wire::add(9, theirs, u32::MAX, 1), access_violation(9)),
+        (wire::if_changed(9, theirs, 1), access_violation(9)),
+        (wire::read_range(9, theirs, u32::MAX, 0), access_violation(9)),
         (wire::about(9, op::REPLACE, theirs, &long), access_violation(9)),
         (request(9, op::CREATE, 0, &long), too_large(9, LIMIT as u32)),
     ];
@@ -162,6 +197,9 @@ fn the_size_is_judged_before_the_quotas() {
         request(9, op::CREATE, 0, pattern(LIMIT + 1)),
         wire::about(9, op::REPLACE, full, pattern(LIMIT + 1)),
         request(9, op::PING, 0, pattern(LIMIT + 1)),
+        wire::append(9, full, "x"),
+        wire::write_range(9, full, LIMIT as u32, "x"),
+        wire::compare(9, full, 7, pattern(LIMIT + 1)),
     ] {
         assert_eq!(world.ask(owner, sent), too_large(9, LIMIT as u32));
     }
@@ -191,6 +229,7 @@ fn what_can_be_judged_with_the_first_packet_is_judged_there() {
     let (mut world, owner, other) = world();
     let theirs = world.create(owner, 0, "x");
     let three = pattern(2 * FULL + 5);
+    let mine = world.create(other, 0, pattern(LIMIT - 2 * FULL));
     let replace = |pointer| request(9, op::REPLACE, 0, pointed(pointer, &three));
     for (sent, answer) in [
         (request(9, op::UNKNOWN, 0, &three), unsupported(9)),
@@ -198,6 +237,12 @@ fn what_can_be_judged_with_the_first_packet_is_judged_there() {
         (request(9, op::STAT, 0, &three), invalid(9, 2)),
         (replace(NOWHERE), address_fault(9)),
         (replace(theirs), access_violation(9)),
+        (wire::write_range(9, theirs, 0, &three), access_violation(9)),
+        (wire::append(9, NOWHERE, &three), address_fault(9)),
+        (wire::compare(9, theirs, 7, &three), access_violation(9)),
+        (wire::write_range(9, mine, LIMIT as u32 - 2 * FULL as u32, &three), too_large(9, LIMIT as u32)),
+        (wire::append(9, mine, &three), too_large(9, LIMIT as u32)),
+        (wire::compare(9, mine, 7, pattern(LIMIT + 1)), too_large(9, LIMIT as u32)),
         (request(9, op::PING, 0, pattern(LIMIT + 1)), too_large(9, LIMIT as u32)),
         (request(9, op::CREATE, 0, pattern(LIMIT + 1)), too_large(9, LIMIT as u32)),
     ] {

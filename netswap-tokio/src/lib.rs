@@ -12,7 +12,10 @@ mod socket;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-pub use client::{Client, ConnectOptions, ConnectionEvent, Disconnect, Driver, Error, ErrorKind, Events};
+pub use client::{
+    Added, Appended, Client, ConnectOptions, ConnectionEvent, Disconnect, Driver, Error, ErrorKind, Events,
+    Range, Snapshot,
+};
 pub use netswap_core as core;
 pub use netswap_core::client::Outcome;
 pub use netswap_core::config::{Limits, Times};

@@ -7,7 +7,7 @@ use crate::types::Xid;
 /// The settings of a client's connection.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The longest reply that is taken whole, in bytes: 1 GiB by default. A longer one ends its transaction with
+    /// The most data that a reply may have to be taken whole, in bytes: 1 GiB by default. A longer one ends its transaction with
     /// [`Failure::ReplyTooLarge`](super::Failure::ReplyTooLarge); in pieces it is welcome. Memory follows the bytes
     /// that arrive in any case.
     pub max_reply: u32,
@@ -44,7 +44,7 @@ pub struct Options {
     /// answer: for reads of reserved records, which wait until the record has data (docs/PROTOCOL.md §3.22).
     /// `Duration::MAX` is for ever.
     pub wait: Option<Duration>,
-    /// Whether a record's data come in [pieces](super::Event::Piece) instead of whole.
+    /// Whether the data of a RESOLVE_POINTER come in [pieces](super::Event::Piece) instead of whole.
     pub pieces: bool,
 }
 

@@ -98,9 +98,9 @@ pub enum Failure {
     #[error("the connection was lost before the reply arrived")]
     ConnectionLost,
     /// The reply is longer than this client takes whole.
-    #[error("the reply has {len} bytes, more than this client's limit of {limit} bytes")]
+    #[error("the reply has {len} bytes of data, more than this client's limit of {limit} bytes")]
     ReplyTooLarge {
-        /// The reply's length, in bytes.
+        /// Bytes of data in the reply.
         len: u32,
         /// [`Config::max_reply`](super::Config::max_reply).
         limit: u32,

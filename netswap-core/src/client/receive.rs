@@ -65,8 +65,13 @@ impl Client {
             return if reply.goes_on_with(header) { Ok(()) } else { Err(ProtocolError::Continuation(xid)) };
         }
         let bad = ProtocolError::BadReply { xid, code: header.opcode };
-        let lengths =
-            transaction.lengths(header).ok().filter(|lengths| lengths.allow(header.remaining)).ok_or(bad)?;
+        let lengths = transaction
+            .lengths(header)
+            .ok()
+            .filter(|lengths| {
+                lengths.allow(header.remaining) && transaction.wants(*lengths, header.remaining)
+            })
+            .ok_or(bad)?;
         let reply = transaction.reply.insert(Incoming::new(*header));
         self.clock.watch(now + transaction.idle_timeout);
         let in_pieces = transaction.pieces && reply.is_record();

@@ -9,7 +9,7 @@ use crate::client::transaction::{Sending, Transaction};
 use crate::client::watching::Watching;
 use crate::time::Instant;
 use crate::types::Xid;
-use crate::wire::Request;
+use crate::wire::{Opcode, Request};
 
 /// More of an upload is wanted when fewer bytes than this wait outside the output's window ...
 pub(super) const LOW_WATER: usize = 128 * 1024;
@@ -55,8 +55,10 @@ impl Client {
         let data = request.data().map_or(0, Bytes::len);
         let data = u32::try_from(data).map_err(|_| RequestError::TooLong)?;
         let mut transaction = self.begin(&request, data, options, now)?;
-        if let Request::Ping { data } = &request {
-            transaction.ping = Some(data.clone());
+        match &request {
+            Request::Ping { data } => transaction.ping = Some(data.clone()),
+            Request::ReadRange { len, .. } => transaction.range = Some(*len),
+            _ => {}
         }
         let xid = self.open(transaction);
         self.output.push(xid, request.encode());
@@ -174,7 +176,7 @@ impl Client {
         let idle_timeout = options.idle_timeout.unwrap_or(self.config.idle_timeout);
         let mut transaction =
             Transaction::new(request.opcode(), data, idle_timeout, now).ok_or(RequestError::TooLong)?;
-        transaction.pieces = options.pieces;
+        transaction.pieces = options.pieces && request.opcode() == Opcode::ResolvePointer;
         transaction.wait = options.wait;
         if let Request::WatchRecord { push, .. } = request {
             transaction.watching = Some(Watching::new(*push));

@@ -32,6 +32,8 @@ pub(super) struct Transaction {
     pub(super) full: bool,
     /// What a PING carries, to be compared with its echo.
     pub(super) ping: Option<Bytes>,
+    /// How many bytes a READ_RANGE asked for.
+    pub(super) range: Option<u32>,
     /// What is known of a watch, where this is one.
     pub(super) watching: Option<Watching>,
     /// The reply, or a watch's notification, while it arrives.
@@ -75,6 +77,7 @@ impl Transaction {
             full: false,
             ping: None,
             watching: None,
+            range: None,
             reply: None,
             pieces: false,
             held: 0,
@@ -106,6 +109,11 @@ impl Transaction {
             Some(wait) if self.sending == Sending::Gone => Some(wait),
             _ => Some(self.idle_timeout),
         }
+    }
+
+    /// Whether a reply of this length may be the answer: nobody is sent more of a range than was asked for.
+    pub(super) fn wants(&self, lengths: Lengths, len: u32) -> bool {
+        self.range.is_none_or(|range| lengths.data(len) <= range)
     }
 
     /// What can be said of its effect, when the request leaves `whole` or not at all.

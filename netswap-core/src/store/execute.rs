@@ -159,6 +159,8 @@ impl Store {
         let (before, after) = (record.cost(), cost(data.len()));
         data.fits_in_place_of(&record.data)?;
         self.owners.allow(record.owner, after.saturating_sub(before), 0, &self.config.limits)?;
+        // The quotas come before the version, those that its last bytes passed too.
+        data.bytes()?;
         if expected.is_some_and(|expected| expected != record.version) {
             return Err(Refusal::VersionMismatch { current: record.version });
         }

@@ -4,12 +4,9 @@ use super::Store;
 use super::execute::Answer;
 use super::record::{Record, cost};
 use crate::error::Refusal;
-use crate::memory::Payload;
+use crate::memory::{Data, Payload};
 use crate::types::{Pointer, Version};
 use crate::wire::Reply;
-
-/// Bytes of the number that FETCH_ADD adds to.
-const NUMBER: u32 = 8;
 
 impl Store {
     /// WRITE_RANGE
@@ -27,10 +24,10 @@ impl Store {
     pub(super) fn fetch_add(&mut self, pointer: Pointer, offset: u32, delta: i64) -> Answer {
         let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
         record.data.allow_write(record.data.len(), &self.budget)?;
-        let number = record.data.slice(offset, NUMBER);
-        let number: [u8; NUMBER as usize] = number.as_ref().try_into().map_err(|_| Refusal::AddressFault)?;
-        let value = i64::from_be_bytes(number).wrapping_add(delta);
-        let old = record.data.write(offset as usize, &value.to_be_bytes(), &self.budget)?;
+        let at = offset as usize;
+        let number = record.data.as_ref().get(at..).and_then(|rest| rest.first_chunk());
+        let value = i64::from_be_bytes(*number.ok_or(Refusal::AddressFault)?).wrapping_add(delta);
+        let old = record.data.write(at, &value.to_be_bytes(), &self.budget)?;
         let version = record.version.next();
         record.version = version;
         self.discard(old);
@@ -49,14 +46,80 @@ impl Store {
         let (before, offset) = (record.cost(), offset(record));
         let len = record.data.len().max(offset + data.len());
         data.check_total()?;
-        record.data.allow_write(len, &self.budget)?;
+        // Nothing written is no reason to copy what somebody else holds.
+        let changes = !data.is_empty() || len > record.data.len();
+        if changes {
+            record.data.allow_write(len, &self.budget)?;
+        }
         self.owners.allow(record.owner, cost(len).saturating_sub(before), 0, &self.config.limits)?;
-        let old = record.data.write(offset, data.bytes()?, &self.budget)?;
+        let (bytes, mut old) = (data.bytes()?, Data::default());
+        if changes {
+            old = record.data.write(offset, bytes, &self.budget)?;
+        }
         let version = record.version.next();
         record.version = version;
         self.owners.resize(record.owner, before, cost(len));
         self.discard(old);
-        self.announce_write(pointer, Some((offset as u32, data.bytes()?)));
+        self.announce_write(pointer, Some((offset as u32, bytes)));
         Ok((version, offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+    use alloc::vec;
+
+    use super::*;
+    use crate::config::{Config, Limits};
+    use crate::engine::{Execution, Peer};
+    use crate::identity::IdentityKey;
+    use crate::store::Admission;
+    use crate::time::Instant;
+    use crate::types::{Access, Xid};
+    use crate::wire::Request;
+
+    fn serve(store: &mut Store, peer: Peer, request: Request<&[u8]>) -> Reply<Data> {
+        let request = request.map(|bytes| {
+            let mut payload = Payload::new(Arc::clone(store.budget()));
+            payload.extend(bytes, bytes.len());
+            payload
+        });
+        match store.serve(peer, Xid(1), request, Instant::ZERO) {
+            Execution::Done(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_write_to_a_record_that_nobody_else_holds_is_done_in_place() {
+        let config = Config::new(Limits::new(1 << 30), IdentityKey([0; 16]), [0; 32]);
+        let mut store = Store::new(config).unwrap();
+        let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), Instant::ZERO) else { panic!() };
+        let create = Request::CreateRecord { access: Access::empty(), data: &*vec![1; 100_000] };
+        let Reply::Created(pointer) = serve(&mut store, peer, create) else { panic!() };
+        let place = |store: &Store| store.record(pointer).unwrap().data.as_ref().as_ptr();
+        let before = place(&store);
+        for offset in [0, 50_000, 99_992] {
+            serve(&mut store, peer, Request::WriteRange { pointer, offset, data: b"12345678" });
+            serve(&mut store, peer, Request::FetchAdd { pointer, offset, delta: 1 });
+            serve(&mut store, peer, Request::ReadRange { pointer, offset, len: 8 });
+            assert_eq!(place(&store), before);
+        }
+        // While a reply holds the data, a write is done to a copy; the next one needs none.
+        for request in [
+            Request::WriteRange { pointer, offset: 9, data: &b"x"[..] },
+            Request::Append { pointer, data: b"x" },
+            Request::FetchAdd { pointer, offset: 9, delta: 1 },
+        ] {
+            let before = place(&store);
+            let snapshot = serve(&mut store, peer, Request::ReadRange { pointer, offset: 0, len: 1 });
+            serve(&mut store, peer, request);
+            let copy = place(&store);
+            assert_ne!(copy, before, "{request:?}");
+            serve(&mut store, peer, Request::FetchAdd { pointer, offset: 0, delta: 1 });
+            assert_eq!(place(&store), copy);
+            drop(snapshot);
+        }
     }
 }

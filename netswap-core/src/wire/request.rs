@@ -313,10 +313,27 @@ impl<D> Request<D> {
     #[must_use]
     pub fn data(&self) -> Option<&D> {
         match self {
-            Self::CreateRecord { data, .. } | Self::ReplaceRecord { data, .. } | Self::Ping { data } => {
-                Some(data)
-            }
-            _ => None,
+            Self::CreateRecord { data, .. }
+            | Self::ReplaceRecord { data, .. }
+            | Self::Ping { data }
+            | Self::WriteRange { data, .. }
+            | Self::Append { data, .. }
+            | Self::CompareAndReplace { data, .. } => Some(data),
+            Self::UpdateRecordPermissions { .. }
+            | Self::ResolvePointer { .. }
+            | Self::DeleteRecord { .. }
+            | Self::TakeoverRecord { .. }
+            | Self::TransferRecord { .. }
+            | Self::Identify
+            | Self::StatRecord { .. }
+            | Self::ListRecords
+            | Self::ReadRange { .. }
+            | Self::FetchAdd { .. }
+            | Self::ResolveIfChanged { .. }
+            | Self::WatchRecord { .. }
+            | Self::ReserveRecord { .. }
+            | Self::SetLifetime { .. }
+            | Self::RequestOwnership { .. } => None,
         }
     }
 
@@ -437,6 +454,8 @@ mod tests {
                     assert_eq!(parsed.err(), expected, "{opcode} access {access} length {len}");
                     if let Ok(request) = parsed {
                         assert_eq!(request.opcode(), opcode);
+                        let data = shape.data.then_some((len - shape.operands) as u32);
+                        assert_eq!(request.data().copied(), data, "{opcode} length {len}");
                         let encoded = request.encode();
                         assert_eq!((encoded.opcode, encoded.access), (opcode as u8, access));
                         assert_eq!(encoded.operands.as_slice(), given);

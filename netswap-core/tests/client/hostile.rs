@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use netswap_core::client::{Config, Event, Failure};
 use netswap_core::error::ProtocolError;
-use netswap_core::types::{Access, Pointer, Xid};
+use netswap_core::types::{Access, Pointer, Version, Xid};
 use netswap_core::wire::{MAX_PAYLOAD, Reply, Request};
 use proptest::prelude::*;
 
@@ -62,6 +62,19 @@ fn a_reply_to_nothing() {
     let http = b"HTTP/1.1 4";
     let xid = Xid(u32::from_be_bytes(*b"HTTP"));
     expect(resolve(), http, ProtocolError::UnknownTransaction(xid));
+}
+
+#[test]
+fn more_of_a_range_than_was_asked_for() {
+    let read = |len| Request::ReadRange { pointer: Pointer(1), offset: 5, len };
+    expect(read(10), &header(X, 23, 3, 3), bad(3));
+    expect(read(0), &header(X, 13, 3, 3), bad(3));
+    expect(read(u32::MAX - 12), &header(X, 11, 3, 3), bad(3));
+    let mut peer = Peer::default();
+    let xid = peer.sent(read(10));
+    let range = Reply::Range { version: Version(1), record_len: 15, data: pattern(10) };
+    peer.reply(xid, range.clone());
+    assert_eq!(peer.events(), [replied(xid, range)]);
 }
 
 #[test]

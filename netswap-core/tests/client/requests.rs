@@ -32,7 +32,8 @@ fn operations() -> Vec<Operation> {
         expires: None,
     };
     let to_owner = b"\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\0\0\0\0\x09";
-    let written = Reply::Written(Version(2));
+    let version = Version(2);
+    let written = Reply::Written(version);
     let read = Access::READ;
     vec![
         (Request::CreateRecord { access: read, data: data.clone() }, 0, 1, b"data", Reply::Created(pointer)),
@@ -49,8 +50,50 @@ fn operations() -> Vec<Operation> {
         (Request::TakeoverRecord { pointer }, 5, 0, p, Reply::Done),
         (Request::TransferRecord { pointer, owner: owner() }, 6, 0, to_owner, Reply::Done),
         (Request::Identify, 7, 0, b"", Reply::Identity(identity)),
-        (Request::Ping { data: data.clone() }, 8, 0, b"data", Reply::Echo(data)),
+        (Request::Ping { data: data.clone() }, 8, 0, b"data", Reply::Echo(data.clone())),
         (Request::StatRecord { pointer }, 9, 0, p, Reply::Stat(stat)),
+        (
+            Request::ReadRange { pointer, offset: 1, len: 4 },
+            10,
+            0,
+            b"\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\x01\0\0\0\x04",
+            Reply::Range { version, record_len: 9, data: data.clone() },
+        ),
+        (
+            Request::WriteRange { pointer, offset: 1, data: data.clone() },
+            11,
+            0,
+            b"\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\x01data",
+            Reply::Written(version),
+        ),
+        (
+            Request::Append { pointer, data: data.clone() },
+            12,
+            0,
+            b"\x01\x02\x03\x04\x05\x06\x07\x08data",
+            Reply::Appended { version, offset: 5 },
+        ),
+        (
+            Request::CompareAndReplace { pointer, version: Version(3), data: data.clone() },
+            13,
+            0,
+            b"\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\0\0\0\0\x03data",
+            Reply::Refused(Refusal::VersionMismatch { current: version }),
+        ),
+        (
+            Request::FetchAdd { pointer, offset: 1, delta: -2 },
+            14,
+            0,
+            b"\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\x01\xff\xff\xff\xff\xff\xff\xff\xfe",
+            Reply::Added { version, value: -1 },
+        ),
+        (
+            Request::ResolveIfChanged { pointer, version: Version(1) },
+            15,
+            0,
+            b"\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\0\0\0\0\x01",
+            Reply::Changed { version, data },
+        ),
         (Request::ListRecords, 17, 0, b"", Reply::Pointers(vec![Pointer(1), pointer])),
     ]
 }

@@ -94,6 +94,27 @@ fn small_requests_go_between_the_packets_of_an_upload() {
 }
 
 #[test]
+fn data_for_a_part_of_a_record_are_streamed_too() {
+    let data = pattern(200_000);
+    let pointer = Pointer(7);
+    for request in [
+        Request::WriteRange { pointer, offset: 9, data: 200_000 },
+        Request::Append { pointer, data: 200_000 },
+        Request::CompareAndReplace { pointer, version: Version(9), data: 200_000 },
+    ] {
+        let mut peer = Peer::default();
+        let xid = peer.client.upload(request, Options::default(), peer.now).unwrap();
+        assert!(peer.client.provide(xid, data.slice(..100_000)));
+        assert_eq!(peer.receive(), []);
+        let sent = peer.client.progress(xid).unwrap();
+        assert!(sent.sent > 98_000 && sent.total == 200_000 && sent.wanted == 100_000, "{sent:?}");
+        assert!(peer.client.provide(xid, data.slice(100_000..)));
+        let received = peer.receive();
+        assert_eq!(received[0].payload[request.opcode().operand_len()..], data);
+    }
+}
+
+#[test]
 fn an_empty_upload_goes_at_once() {
     let mut peer = Peer::default();
     let xid = upload(&mut peer, 0);
@@ -255,6 +276,18 @@ fn a_reply_too_large_to_be_taken_whole_ends_its_transaction_alone() {
     peer.reply(list, Reply::Pointers(vec![Pointer(1); 376]));
     let failure = Failure::ReplyTooLarge { len: 3008, limit: 3000 };
     assert_eq!(peer.events(), [Event::Ended { xid: list, failure, outcome }]);
+    // It is the data that count. In pieces they come of a whole record only.
+    let options = Options { pieces: true, ..Options::default() };
+    let request = Request::ReadRange { pointer: Pointer(7), offset: 0, len: 3001 };
+    for (len, fits) in [(3000, true), (3001, false)] {
+        let xid = peer.client.request_with(request.clone(), options, peer.now).unwrap();
+        peer.receive();
+        let range = Reply::Range { version: Version(1), record_len: 3001, data: pattern(len) };
+        peer.reply(xid, range.clone());
+        let failure = Failure::ReplyTooLarge { len: 3001, limit: 3000 };
+        let expected = if fits { replied(xid, range) } else { Event::Ended { xid, failure, outcome } };
+        assert_eq!(peer.events(), [expected]);
+    }
     // In pieces it is welcome, and what a request sent itself comes back whole.
     let xid = download(&mut peer);
     peer.reply(xid, Reply::Resolved(pattern(5000)));

@@ -10,7 +10,7 @@ use netswap_core::engine::Peer;
 use netswap_core::store::{Counters, Statistics};
 
 use crate::support::World;
-use crate::support::wire::{self, FULL, abort, header, op, packets, pattern, request};
+use crate::support::wire::{self, Assembler, FULL, abort, header, op, packets, pattern, request};
 
 /// Clients; two of them have one address.
 const ADDRESSES: [&str; 4] = ["127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1", "127.0.0.3"];
@@ -57,6 +57,12 @@ struct State {
 impl Outcome {
     pub(crate) fn counters(&self) -> Counters {
         self.states.last().unwrap().statistics.counters.clone()
+    }
+
+    /// What all clients were told, code and ACCESS byte.
+    pub(crate) fn replies(&self) -> Vec<(u8, u8)> {
+        let told = self.outputs.iter().flat_map(|output| Assembler::default().feed(output));
+        told.map(|reply| (reply.code, reply.access)).collect()
     }
 }
 
@@ -212,11 +218,19 @@ impl Builder {
         };
         let access = if detail > 250 { detail } else { 0 };
         let about = |rest: &[u8]| wire::pointed(pointer, rest);
+        let version = u64::from(size / 12 % 4).to_be_bytes();
+        let offset = (u32::from(size) * 7 % 3000).to_be_bytes();
         let (opcode, access, payload) = match detail >> 3 {
             0..=6 => (op::CREATE, access | (size as u8 & 7), pattern(len)),
-            7..=10 => (op::REPLACE, access, about(&pattern(len))),
-            11..=13 => (op::PING, access, pattern(len)),
-            14..=17 => (op::RESOLVE, access, about(&[])),
+            7 | 8 => (op::REPLACE, access, about(&pattern(len))),
+            9 => (op::WRITE_RANGE, access, about(&[&offset[..], &pattern(len)].concat())),
+            10 => (op::APPEND, access, about(&pattern(len))),
+            11 => (op::PING, access, pattern(len)),
+            12 => (op::COMPARE, access, about(&[&version[..], &pattern(len)].concat())),
+            13 => (op::ADD, access, about(&[&offset[..], &version].concat())),
+            14 | 15 => (op::RESOLVE, access, about(&[])),
+            16 => (op::READ_RANGE, access, about(&[offset, (len as u32).to_be_bytes()].concat())),
+            17 => (op::IF_CHANGED, access, about(&version)),
             18 => (op::PERMIT, access | (size >> 8) as u8 & 7, about(&[])),
             19 => (op::DELETE, access, about(&[])),
             20 | 21 => (op::TAKEOVER, access, about(&[])),

@@ -15,6 +15,12 @@ pub(crate) mod op {
     pub(crate) const IDENTIFY: u8 = 7;
     pub(crate) const PING: u8 = 8;
     pub(crate) const STAT: u8 = 9;
+    pub(crate) const READ_RANGE: u8 = 10;
+    pub(crate) const WRITE_RANGE: u8 = 11;
+    pub(crate) const APPEND: u8 = 12;
+    pub(crate) const COMPARE: u8 = 13;
+    pub(crate) const ADD: u8 = 14;
+    pub(crate) const IF_CHANGED: u8 = 15;
     pub(crate) const LIST: u8 = 17;
     pub(crate) const UNKNOWN: u8 = 21;
     pub(crate) const ABORT: u8 = 255;
@@ -60,6 +66,36 @@ pub(crate) fn pointed(pointer: u64, rest: impl AsRef<[u8]>) -> Vec<u8> {
 
 pub(crate) fn ping(xid: u32, payload: impl AsRef<[u8]>) -> Vec<u8> {
     request(xid, op::PING, 0, payload)
+}
+
+/// READ_RANGE (§3.15).
+pub(crate) fn read_range(xid: u32, pointer: u64, offset: u32, len: u32) -> Vec<u8> {
+    about(xid, op::READ_RANGE, pointer, [offset.to_be_bytes(), len.to_be_bytes()].concat())
+}
+
+/// WRITE_RANGE (§3.16).
+pub(crate) fn write_range(xid: u32, pointer: u64, offset: u32, data: impl AsRef<[u8]>) -> Vec<u8> {
+    about(xid, op::WRITE_RANGE, pointer, [&offset.to_be_bytes(), data.as_ref()].concat())
+}
+
+/// APPEND (§3.17).
+pub(crate) fn append(xid: u32, pointer: u64, data: impl AsRef<[u8]>) -> Vec<u8> {
+    about(xid, op::APPEND, pointer, data)
+}
+
+/// COMPARE_AND_REPLACE (§3.18).
+pub(crate) fn compare(xid: u32, pointer: u64, version: u64, data: impl AsRef<[u8]>) -> Vec<u8> {
+    about(xid, op::COMPARE, pointer, [&version.to_be_bytes(), data.as_ref()].concat())
+}
+
+/// FETCH_ADD (§3.19).
+pub(crate) fn add(xid: u32, pointer: u64, offset: u32, delta: i64) -> Vec<u8> {
+    about(xid, op::ADD, pointer, [&offset.to_be_bytes()[..], &delta.to_be_bytes()].concat())
+}
+
+/// RESOLVE_IF_CHANGED (§3.20).
+pub(crate) fn if_changed(xid: u32, pointer: u64, version: u64) -> Vec<u8> {
+    about(xid, op::IF_CHANGED, pointer, version.to_be_bytes())
 }
 
 /// An ABORT (§2.5).
@@ -108,6 +144,39 @@ pub(crate) fn address_fault(xid: u32) -> Message {
 
 pub(crate) fn resolved(xid: u32, data: impl AsRef<[u8]>) -> Message {
     reply(xid, 3, 0, data)
+}
+
+/// The answer to READ_RANGE.
+pub(crate) fn range(xid: u32, version: u64, len: u32, data: impl AsRef<[u8]>) -> Message {
+    reply(xid, 3, 3, [&version.to_be_bytes()[..], &len.to_be_bytes(), data.as_ref()].concat())
+}
+
+/// The answer to a write: the new version.
+pub(crate) fn version(xid: u32, version: u64) -> Message {
+    ok(xid, version.to_be_bytes())
+}
+
+/// The answer to APPEND.
+pub(crate) fn appended(xid: u32, version: u64, offset: u32) -> Message {
+    ok(xid, [&version.to_be_bytes()[..], &offset.to_be_bytes()].concat())
+}
+
+/// The answer to FETCH_ADD.
+pub(crate) fn added(xid: u32, version: u64, value: i64) -> Message {
+    ok(xid, [version.to_be_bytes(), value.to_be_bytes()].concat())
+}
+
+/// The answer to RESOLVE_IF_CHANGED, where it has changed.
+pub(crate) fn changed(xid: u32, version: u64, data: impl AsRef<[u8]>) -> Message {
+    reply(xid, 3, 1, [&version.to_be_bytes(), data.as_ref()].concat())
+}
+
+pub(crate) fn mismatch(xid: u32, current: u64) -> Message {
+    reply(xid, 9, 0, current.to_be_bytes())
+}
+
+pub(crate) fn not_modified(xid: u32) -> Message {
+    reply(xid, 10, 0, [])
 }
 
 pub(crate) fn malformed(xid: u32, detail: u8) -> Message {

@@ -8,6 +8,7 @@ mod error;
 mod events;
 mod operations;
 mod options;
+mod ranges;
 mod shared;
 mod streaming;
 mod timer;
@@ -21,6 +22,7 @@ pub use driver::Driver;
 pub use error::{Disconnect, Error, ErrorKind};
 pub use events::{ConnectionEvent, Events};
 pub use options::ConnectOptions;
+pub use ranges::{Added, Appended, Range, Snapshot};
 use shared::Shared;
 
 /// A client of a NetSwap server. Cheap to clone, and shared between tasks as it is.

@@ -1,0 +1,231 @@
+//! What writes to parts of records cost: quotas, snapshots, copies (docs/PROTOCOL.md §3.3, §7.2).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use netswap_core::config::Config;
+use netswap_core::engine::Peer;
+use netswap_core::error::Quota;
+use support::wire::{
+    self, FULL, Message, add, added, address_fault, append, appended, compare, if_changed, mismatch, op,
+    packets, pattern, pointed, quota, range, read_range, resolved, version, write_range,
+};
+use support::{OVERHEAD, World};
+
+fn world(change: impl FnOnce(&mut Config)) -> (World, Peer, Peer) {
+    let mut world = World::with(|config| {
+        config.limits.record = 10_000;
+        change(config);
+    });
+    let (one, other) = (world.connect("127.0.0.1"), world.connect("127.0.0.2"));
+    (world, one, other)
+}
+
+/// The answer, while others may have something to read.
+fn ask(world: &mut World, peer: Peer, bytes: Vec<u8>) -> Message {
+    world.send(peer, bytes);
+    let mut replies = world.replies(peer);
+    assert_eq!(replies.len(), 1, "{replies:?}");
+    replies.remove(0)
+}
+
+/// A server that is full to the last byte but `room`, with a record of 1000 bytes for everybody.
+fn full(room: usize) -> (World, Peer, Peer, u64) {
+    let (mut world, one, other) = world(|config| config.limits.total = 10_000);
+    let pointer = world.create(one, 7, pattern(1000));
+    world.create(one, 0, pattern(10_000 - 1000 - room - 2 * OVERHEAD as usize));
+    assert_eq!(world.bytes(), 10_000 - room as u64);
+    (world, one, other, pointer)
+}
+
+#[test]
+fn growth_counts_in_the_servers_memory() {
+    for room in [1, 500, 900] {
+        let (mut world, one, other, pointer) = full(room);
+        let over = pattern(room + 1);
+        assert_eq!(world.ask(other, append(2, pointer, &over)), quota(2, 1, 10_000));
+        assert_eq!(world.ask(one, write_range(2, pointer, 1000, &over)), quota(2, 1, 10_000));
+        assert_eq!(world.ask(one, write_range(2, pointer, 1001 + room as u32, "")), quota(2, 1, 10_000));
+        assert_eq!(
+            world.ask(one, compare(2, pointer, 1, [&over, &pattern(1000)[..]].concat())),
+            quota(2, 1, 10_000)
+        );
+        assert_eq!(world.bytes(), 10_000 - room as u64);
+        // To the last byte, though no room for more can be made.
+        assert_eq!(world.ask(other, append(2, pointer, &over[1..])), appended(2, 2, 1000));
+        assert_eq!(world.bytes(), 10_000);
+        assert_eq!(world.statistics().counters.quota(Quota::ServerMemory), 4);
+    }
+}
+
+#[test]
+fn what_does_not_grow_goes_on_when_the_server_is_full() {
+    let (mut world, one, other, pointer) = full(0);
+    let mut state = pattern(1000);
+    let number = i64::from_be_bytes(state[1..9].try_into().unwrap());
+    for n in 0..100 {
+        let now = 1 + n * 8;
+        assert_eq!(world.ask(other, write_range(2, pointer, 500, [n as u8; 500])), version(2, now + 1));
+        assert_eq!(world.ask(other, add(2, pointer, 1, 1)), added(2, now + 2, number + n as i64 + 1));
+        assert_eq!(world.ask(other, append(2, pointer, "")), appended(2, now + 3, 1000));
+        assert_eq!(world.ask(other, write_range(2, pointer, 1000, "")), version(2, now + 4));
+        state[500..].fill(n as u8);
+        state[1..9].copy_from_slice(&(number + n as i64 + 1).to_be_bytes());
+        assert_eq!(world.ask(one, compare(2, pointer, now + 4, &state)), version(2, now + 5));
+        assert_eq!(world.ask(one, compare(2, pointer, now + 5, &state[..999])), version(2, now + 6));
+        assert_eq!(world.ask(one, append(2, pointer, [n as u8])), appended(2, now + 7, 999));
+        assert_eq!(world.ask(one, wire::about(2, op::REPLACE, pointer, &state)), version(2, now + 8));
+        assert_eq!(world.ask(one, read_range(2, pointer, 990, 9)), range(2, now + 8, 1000, &state[990..999]));
+        assert_eq!(world.bytes(), 10_000);
+    }
+}
+
+#[test]
+fn room_for_more_is_no_more_than_an_eighth_and_is_given_back() {
+    let (mut world, one, _) = world(|_| {});
+    let pointer = world.create(one, 0, "");
+    let mut len = 0;
+    for n in 0..90 {
+        world.ask(one, append(2, pointer, pattern(n)));
+        len += n as u64;
+        let held = world.bytes() - OVERHEAD;
+        assert!((len..=len + len / 8).contains(&held), "{held} for {len}");
+    }
+    assert_eq!(world.ask(one, wire::about(2, op::REPLACE, pointer, "x")), version(2, 92));
+    assert_eq!(world.bytes(), 1 + OVERHEAD);
+    assert_eq!(world.ask(one, append(2, pointer, pattern(800))), appended(2, 93, 1));
+    assert_eq!(world.ask(one, wire::about(2, op::DELETE, pointer, [])), wire::ok(2, []));
+    assert_eq!(world.bytes(), 0);
+}
+
+#[test]
+fn data_of_many_packets_need_room_beside_what_has_arrived() {
+    let (mut world, one, _) = world(|config| config.limits.total = 10_000);
+    let pointer = world.create(one, 0, "");
+    let sent = |len| packets(2, op::APPEND, 0, pointed(pointer, pattern(len)));
+    // While they are written they are held twice: as they came, and in the record.
+    let half = (10_000 - OVERHEAD as usize - 8) / 2;
+    let all = sent(half + 1);
+    assert_eq!(world.exchange(one, all[..3].concat()), []);
+    assert_eq!(world.ask(one, &all[3]), quota(2, 1, 10_000));
+    assert_eq!((world.bytes(), world.statistics().unfinished_bytes), (OVERHEAD, 0));
+    assert_eq!(world.ask(one, sent(half).concat()), appended(2, 2, 0));
+    assert_eq!(world.bytes(), half as u64 + OVERHEAD);
+}
+
+#[test]
+fn growth_counts_for_the_records_owner_whoever_writes() {
+    let (mut world, one, other) = world(|config| config.limits.owner_bytes = Some(3000));
+    let pointer = world.create(one, 7, pattern(1000));
+    let room = 3000 - 1000 - OVERHEAD as usize;
+    let over = pattern(room + 1);
+    assert_eq!(world.ask(other, append(2, pointer, &over)), quota(2, 2, 3000));
+    assert_eq!(world.ask(other, write_range(2, pointer, 1000, &over)), quota(2, 2, 3000));
+    assert_eq!(world.ask(other, write_range(2, pointer, 3000, "")), quota(2, 2, 3000));
+    assert_eq!(world.ask(other, compare(2, pointer, 1, pattern(1001 + room))), quota(2, 2, 3000));
+    // The room that growth makes is not the owner's business.
+    assert_eq!(world.ask(other, append(2, pointer, &over[2..])), appended(2, 2, 1000));
+    assert_eq!(world.ask(other, append(2, pointer, "x")), appended(2, 3, 999 + room as u32));
+    assert_eq!(world.ask(one, append(2, pointer, "x")), quota(2, 2, 3000));
+    assert_eq!(world.ask(one, wire::request(2, op::CREATE, 0, "")), quota(2, 2, 3000));
+    assert_eq!(world.ask(one, write_range(2, pointer, 0, pattern(1000 + room))), version(2, 4));
+    // What shrinks makes room again.
+    assert_eq!(world.ask(one, compare(2, pointer, 4, pattern(500))), version(2, 5));
+    assert_eq!(world.ask(other, write_range(2, pointer, 500, pattern(500 + room))), version(2, 6));
+    assert_eq!(world.ask(one, append(2, pointer, "x")), quota(2, 2, 3000));
+    assert_eq!(world.statistics().counters.quota(Quota::OwnerBytes), 7);
+}
+
+#[test]
+fn of_several_quotas_the_lowest_is_named_and_the_version_and_the_range_come_last() {
+    let unfinished = 2 * FULL as u64;
+    for (total, owner_bytes, bytes, named) in [
+        (3010, Some(2000), unfinished, Some(quota(2, 1, 3010))),
+        (20_000, Some(2000), unfinished, Some(quota(2, 2, 2000))),
+        (20_000, None, unfinished, Some(quota(2, 5, unfinished))),
+        (20_000, None, 10_000, None),
+    ] {
+        let (mut world, one, _) = world(|config| {
+            config.limits.record = 3000;
+            config.limits.total = total;
+            config.limits.owner_bytes = owner_bytes;
+            config.limits.connection_unfinished = bytes;
+        });
+        let pointer = world.create(one, 0, pattern(100));
+        let data = pattern(2 * FULL + 1);
+        let ask = |world: &mut World, sent: Vec<u8>| world.ask(one, sent);
+        let named = |free: Message| named.clone().unwrap_or(free);
+        assert_eq!(ask(&mut world, compare(2, pointer, 7, &data)), named(mismatch(2, 1)));
+        assert_eq!(ask(&mut world, append(2, pointer, &data)), named(appended(2, 2, 100)));
+        assert_eq!(ask(&mut world, write_range(2, pointer, 1, &data)), named(version(2, 3)));
+        assert_eq!(world.statistics().unfinished_bytes, 0);
+    }
+    let (mut world, one, _, pointer) = full(0);
+    assert_eq!(world.ask(one, compare(2, pointer, 7, pattern(1001))), quota(2, 1, 10_000));
+    assert_eq!(world.ask(one, compare(2, pointer, 7, pattern(1000))), mismatch(2, 1));
+    assert_eq!(world.ask(one, add(2, pointer, 993, 1)), address_fault(2));
+}
+
+/// A server with a record of 300 000 bytes that is being sent to the second client, who has read a part.
+fn being_read(request: fn(u64) -> Vec<u8>, total: u64) -> (World, Peer, Peer, u64) {
+    let (mut world, one, other) = world(|config| {
+        config.limits.record = 400_000;
+        config.limits.total = total;
+    });
+    let pointer = world.create(one, 3, pattern(300_000));
+    world.send(other, request(pointer));
+    assert_eq!(world.take_replies(other, 100_000), []);
+    (world, one, other, pointer)
+}
+
+#[test]
+fn a_reply_is_a_snapshot_and_only_the_first_write_beside_it_copies() {
+    type Read = fn(u64) -> Vec<u8>;
+    let reads: [(Read, Message); 3] = [
+        (|pointer| wire::about(2, op::RESOLVE, pointer, []), resolved(2, pattern(300_000))),
+        (|pointer| if_changed(2, pointer, 0), wire::changed(2, 1, pattern(300_000))),
+        (|pointer| read_range(2, pointer, 10, 299_000), range(2, 1, 300_000, &pattern(299_010)[10..])),
+    ];
+    for (read, reply) in reads {
+        let (mut world, one, other, pointer) = being_read(read, 1 << 30);
+        assert_eq!(world.bytes(), 300_000 + OVERHEAD);
+        // Nothing is written: nothing is copied.
+        assert_eq!(ask(&mut world, one, write_range(3, pointer, 5, "")), version(3, 2));
+        assert_eq!(ask(&mut world, one, append(3, pointer, "")), appended(3, 3, 300_000));
+        assert_eq!(world.bytes(), 300_000 + OVERHEAD);
+        assert_eq!(ask(&mut world, one, write_range(3, pointer, 0, [0xee; 200_000])), version(3, 4));
+        assert_eq!(world.bytes(), 600_000 + OVERHEAD);
+        let number = i64::from_be_bytes(pattern(300_000)[299_992..].try_into().unwrap());
+        assert_eq!(ask(&mut world, one, add(3, pointer, 299_992, 1)), added(3, 5, number + 1));
+        assert_eq!(ask(&mut world, one, write_range(3, pointer, 300_000, "")), version(3, 6));
+        assert_eq!(world.bytes(), 600_000 + OVERHEAD);
+        assert_eq!(ask(&mut world, one, append(3, pointer, [7; 1000])), appended(3, 7, 300_000));
+        assert!(world.bytes() <= 300_000 + 301_000 * 9 / 8 + OVERHEAD, "{}", world.bytes());
+        let state = [&[0xee; 200_000], &pattern(299_992)[200_000..], &(number + 1).to_be_bytes(), &[7; 1000]];
+        assert_eq!(ask(&mut world, one, if_changed(3, pointer, 0)), wire::changed(3, 7, state.concat()));
+        assert_eq!(world.replies(other), [reply]);
+        assert!(world.bytes() <= 301_000 * 9 / 8 + OVERHEAD, "{}", world.bytes());
+        assert_eq!(ask(&mut world, one, wire::about(3, op::DELETE, pointer, [])), wire::ok(3, []));
+        assert_eq!(world.bytes(), 0);
+    }
+}
+
+#[test]
+fn a_write_beside_a_reply_needs_room_for_the_copy() {
+    let resolve = |pointer| wire::about(2, op::RESOLVE, pointer, []);
+    let total = 600_000 + OVERHEAD - 1;
+    let (mut world, one, other, pointer) = being_read(resolve, total);
+    let full = quota(3, 1, total);
+    assert_eq!(ask(&mut world, one, write_range(3, pointer, 7, "x")), full);
+    assert_eq!(ask(&mut world, one, append(3, pointer, "x")), full);
+    assert_eq!(ask(&mut world, one, add(3, pointer, 0, 1)), full);
+    // The quotas come before the range.
+    assert_eq!(ask(&mut world, one, add(3, pointer, 299_993, 1)), full);
+    assert_eq!(ask(&mut world, one, write_range(3, pointer, 7, "")), version(3, 2));
+    assert_eq!(ask(&mut world, one, compare(3, pointer, 2, pattern(1000))), version(3, 3));
+    assert_eq!(world.bytes(), 301_000 + OVERHEAD);
+    assert_eq!(world.replies(other), [resolved(2, pattern(300_000))]);
+    assert_eq!(world.bytes(), 1000 + OVERHEAD);
+    assert_eq!(ask(&mut world, one, add(3, pointer, 992, 0)).code, 0);
+    assert_eq!(ask(&mut world, one, add(3, pointer, 993, 0)), address_fault(3));
+}
