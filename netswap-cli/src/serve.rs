@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use netswap_tokio::core::config::{ConfigError, Limits};
+use netswap_tokio::core::config::{ConfigError, Limits, Times};
 use netswap_tokio::{Server, ServerError, ServerHandle, default_total};
 use tracing::{info, warn};
 
@@ -46,7 +46,7 @@ async fn serve(args: Serve) -> Result<(), Failure> {
     let mut builder = Server::builder()
         .listen((args.listen.host, args.listen.port))
         .limits(limits.clone())
-        .grace(args.grace)
+        .times(Times { grace: args.grace, longest: args.max_lifetime, ..Times::default() })
         .shutdown_deadline(SHUTDOWN_DEADLINE);
     if let Some(key) = args.identity_key {
         builder = builder.identity_key(key.0);
@@ -111,6 +111,7 @@ fn limits(args: &LimitArgs) -> Result<Limits, ConfigError> {
         connection_unfinished: size(args.max_connection_unfinished, default.connection_unfinished),
         unfinished: size(args.max_unfinished, default.unfinished),
         connections: args.max_connections.unwrap_or(default.connections),
+        watches: args.max_watches.unwrap_or(default.watches),
         connections_per_address: args.max_connections_per_address,
         queued_replies: args.max_queued_replies.unwrap_or(default.queued_replies),
         queued_bytes: size(args.max_queued_bytes, default.queued_bytes),
