@@ -79,8 +79,11 @@ impl News {
     /// The record has another owner. It was the former one who was asked for the record until now.
     fn changed_hands(&mut self, owner: Option<Owner>) {
         if owner.is_some() {
+            let asked = self.asked.take();
+            if self.owner.is_none() {
+                self.asked_before = asked.or(self.asked_before);
+            }
             self.owner = owner;
-            self.asked_before = self.asked.take().or(self.asked_before);
         }
     }
 
