@@ -221,7 +221,7 @@ proptest! {
             match step {
                 Step::Ask { operation, len, pick, pieces } => {
                     let idle_timeout = Some(Duration::from_secs(1 + pick as u64 % 5));
-                    pair.ask(operation, len, pick, Options { idle_timeout, pieces });
+                    pair.ask(operation, len, pick, Options { idle_timeout, pieces, ..Options::default() });
                 }
                 Step::Provide { pick, count } => pair.provide(pick, count),
                 Step::Abort { pick } => pair.abort(pick),

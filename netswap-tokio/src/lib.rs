@@ -6,13 +6,17 @@
 mod client;
 mod server;
 mod socket;
+mod timer;
 
 /// The examples of the README compile and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-pub use client::{Client, ConnectOptions, ConnectionEvent, Disconnect, Driver, Error, ErrorKind, Events};
+pub use client::{
+    Added, Appended, Client, ConnectOptions, ConnectionEvent, Disconnect, Driver, Error, ErrorKind, Events,
+    Range, Snapshot,
+};
 pub use netswap_core as core;
 pub use netswap_core::client::Outcome;
 pub use netswap_core::config::{Limits, Times};

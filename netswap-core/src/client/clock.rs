@@ -40,15 +40,15 @@ impl Clock {
         self.check = None;
     }
 
-    /// When a transaction has waited too long.
+    /// When a transaction has waited too long; `None` for a watch, which waits for whatever may happen.
     ///
     /// The terminal of an abandoned one may take its time, as long as anything moves on the connection.
-    pub(super) fn deadline(&self, transaction: &Transaction, default: Duration) -> Instant {
+    pub(super) fn deadline(&self, transaction: &Transaction, default: Duration) -> Option<Instant> {
         let moved = transaction.moved.max(self.resumed);
         if transaction.abandoned {
-            moved.max(self.active) + default
+            Some(moved.max(self.active) + default)
         } else {
-            moved + transaction.idle_timeout
+            transaction.patience().map(|patience| moved + patience)
         }
     }
 }

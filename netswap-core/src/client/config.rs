@@ -13,10 +13,11 @@ pub struct Config {
     pub max_reply: u32,
     /// How many transactions may be open at once: 1024 by default, as many unfinished requests as a server
     /// takes from one connection by default (docs/PROTOCOL.md §7.1). A server that takes fewer ends the connection when
-    /// it refuses more than it takes while they are being sent (§5.1, detail 5).
+    /// it refuses more than it takes while they are being sent (§5.1, detail 5). Watches that have got their OK do not
+    /// count: those only the server limits (quota 6).
     pub max_transactions: usize,
     /// How long a transaction may go without any of its packets moving, in either direction, before it is given
-    /// up: 10 s by default. Each request can have its own.
+    /// up: 10 s by default. Each request can have its own. A watch waits without a limit between its notifications.
     pub idle_timeout: Duration,
     /// The id of the first transaction: 1 by default, since the server refuses whole connections under
     /// id 0 (docs/PROTOCOL.md §4.2).
@@ -39,6 +40,10 @@ impl Default for Config {
 pub struct Options {
     /// In the place of [`Config::idle_timeout`]. `Duration::MAX` is for ever.
     pub idle_timeout: Option<Duration>,
+    /// In the place of the idle timeout between the moment when the request has left and the first packet of its
+    /// answer: for reads of reserved records, which wait until the record has data (docs/PROTOCOL.md §3.22).
+    /// `Duration::MAX` is for ever.
+    pub wait: Option<Duration>,
     /// Whether the data of a RESOLVE_POINTER come in [pieces](super::Event::Piece) instead of whole.
     pub pieces: bool,
 }

@@ -4,13 +4,14 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::types::Xid;
-use crate::wire::Reply;
+use crate::types::{Version, Xid};
+use crate::wire::{Notification, Reply};
 
 /// Something happened to a transaction.
 ///
-/// [`Replied`](Self::Replied) and [`Ended`](Self::Ended) are the last event of their transaction. One that
-/// was [aborted](super::Client::abort) has no more events.
+/// [`Replied`](Self::Replied), [`Ended`](Self::Ended) and the [`Notified`](Self::Notified) of a
+/// [`Notification::Ended`] are the last event of their transaction. One that was [aborted](super::Client::abort) has no
+/// more events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -38,7 +39,26 @@ pub enum Event {
         /// The transaction.
         xid: Xid,
     },
-    /// The transaction has ended without a reply.
+    /// The record is watched from now on: a WATCH_RECORD has got its OK (docs/PROTOCOL.md §3.21). A watch that is
+    /// refused has [`Replied`](Self::Replied) in its place.
+    Watching {
+        /// The watch.
+        xid: Xid,
+        /// The record's version.
+        version: Version,
+    },
+    /// Something has happened to a watched record. To be reported as [consumed](super::Client::consumed), by its
+    /// [`weight`](Notification::weight).
+    ///
+    /// Versions do not go backwards, and a [`RangeChanged`](Notification::RangeChanged) follows the version before it
+    /// directly: a server for which that is not so breaks the protocol.
+    Notified {
+        /// The watch.
+        xid: Xid,
+        /// What has happened.
+        notification: Notification<Bytes>,
+    },
+    /// The transaction has ended without a reply, or a watch other than by a final notification.
     Ended {
         /// The transaction.
         xid: Xid,
@@ -47,6 +67,21 @@ pub enum Event {
         /// What can be said of its effect.
         outcome: Outcome,
     },
+}
+
+impl Event {
+    /// The transaction that it is about.
+    #[must_use]
+    pub fn xid(&self) -> Xid {
+        match self {
+            Self::Replied { xid, .. }
+            | Self::Piece { xid, .. }
+            | Self::Wanted { xid }
+            | Self::Watching { xid, .. }
+            | Self::Notified { xid, .. }
+            | Self::Ended { xid, .. } => *xid,
+        }
+    }
 }
 
 /// Why a transaction ended without a reply.

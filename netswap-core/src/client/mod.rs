@@ -29,8 +29,10 @@ mod config;
 mod event;
 mod incoming;
 mod receive;
+mod replica;
 mod requests;
 mod transaction;
+mod watching;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -39,6 +41,7 @@ use bytes::Bytes;
 
 pub use config::{Config, Options, RequestError};
 pub use event::{Event, Failure, Outcome};
+pub use replica::Replica;
 pub use requests::Progress;
 
 use crate::error::ProtocolError;
@@ -50,7 +53,7 @@ use incoming::Incoming;
 use requests::LOW_WATER;
 use transaction::{Sending, Transaction, Transactions};
 
-/// While pieces of more bytes than this are not consumed, nothing is read.
+/// While pieces and notifications of more bytes than this are not consumed, nothing is read.
 const HELD_AT_MOST: usize = 4 * 1024 * 1024;
 
 /// The client's side of one connection, as a state machine.
@@ -78,8 +81,10 @@ pub struct Client {
     transactions: Transactions,
     events: VecDeque<Event>,
     clock: Clock,
-    /// Bytes in pieces that the caller has not consumed.
+    /// Bytes in pieces, and weight of notifications, that the caller has not consumed.
     held: usize,
+    /// How many transactions are watches that have got their OK.
+    standing: usize,
     /// The server's refusal of the whole connection, while it arrives.
     connection_refusal: Option<Incoming>,
     state: State,
@@ -104,6 +109,7 @@ impl Client {
             events: VecDeque::new(),
             clock: Clock::default(),
             held: 0,
+            standing: 0,
             connection_refusal: None,
             state: State::Open,
         }
@@ -132,6 +138,9 @@ impl Client {
                 transaction.sending = Sending::Gone;
                 transaction.unsent = 0;
                 transaction.moved = now;
+                if let Some(wait) = transaction.wait {
+                    self.clock.watch(now + wait);
+                }
             }
         }
         bytes::Buf::advance(&mut self.output, count);
@@ -151,7 +160,8 @@ impl Client {
         }
     }
 
-    /// Whether input is welcome: not while too many [pieces](Event::Piece) are not consumed, nor after the end.
+    /// Whether input is welcome: not while too many [pieces](Event::Piece) and [notifications](Event::Notified) are not
+    /// consumed, nor after the end.
     #[must_use]
     pub fn wants_read(&self) -> bool {
         self.state == State::Open && self.held <= HELD_AT_MOST
@@ -213,7 +223,7 @@ impl Client {
         self.clock.reset();
         let mut due = Vec::new();
         for (xid, transaction) in self.transactions.iter() {
-            let deadline = self.clock.deadline(transaction, self.config.idle_timeout);
+            let Some(deadline) = self.clock.deadline(transaction, self.config.idle_timeout) else { continue };
             if deadline <= now {
                 due.push((transaction.abandoned, xid));
             } else {
@@ -232,7 +242,7 @@ impl Client {
         Ok(())
     }
 
-    /// How many transactions are open, those included that were aborted and wait for their terminal.
+    /// How many transactions are open, those included that were aborted and wait for their terminal, and watches.
     #[must_use]
     pub fn transactions(&self) -> usize {
         self.transactions.len()
@@ -269,6 +279,7 @@ impl Client {
     fn close(&mut self, xid: Xid) -> Option<Transaction> {
         let transaction = self.transactions.close(xid)?;
         self.held -= transaction.held;
+        self.standing -= usize::from(transaction.stands());
         Some(transaction)
     }
 
@@ -294,6 +305,7 @@ impl Client {
         self.output = Output::default();
         self.connection_refusal = None;
         self.held = 0;
+        self.standing = 0;
         self.state = state;
     }
 }

@@ -10,7 +10,7 @@ use crate::client::transaction::{Sending, Transaction};
 use crate::error::{ProtocolError, Quota, Violation};
 use crate::time::Instant;
 use crate::types::Xid;
-use crate::wire::{ABORT, Code, Fragment, Header, Lengths, Reply, decode_refusal};
+use crate::wire::{ABORT, Code, Fragment, Header, Reply, decode_refusal};
 
 impl Client {
     /// Takes a piece of a packet.
@@ -48,7 +48,7 @@ impl Client {
                 self.events.push_back(Event::Piece { xid: header.xid, data, total: reply.total() });
             }
         }
-        if ends { self.complete(header.xid) } else { Ok(()) }
+        if ends { self.complete(header.xid, now) } else { Ok(()) }
     }
 
     /// Judges a packet by its header.
@@ -65,13 +65,15 @@ impl Client {
             return if reply.goes_on_with(header) { Ok(()) } else { Err(ProtocolError::Continuation(xid)) };
         }
         let bad = ProtocolError::BadReply { xid, code: header.opcode };
-        let lengths = Lengths::of(transaction.opcode, header.opcode, header.access, transaction.payload)
+        let lengths = transaction
+            .lengths(header)
             .ok()
             .filter(|lengths| {
                 lengths.allow(header.remaining) && transaction.wants(*lengths, header.remaining)
             })
             .ok_or(bad)?;
         let reply = transaction.reply.insert(Incoming::new(*header));
+        self.clock.watch(now + transaction.idle_timeout);
         let in_pieces = transaction.pieces && reply.is_record();
         if header.opcode == Code::Ok as u8 || reply.is_record() {
             let cut = transaction.sending == Sending::Cut;
@@ -83,9 +85,8 @@ impl Client {
             self.cut(xid, true)?;
         }
         let limit = self.config.max_reply;
-        let fixed = matches!(lengths, Lengths::Exactly(_));
         let len = lengths.data(header.remaining);
-        if len > limit && !fixed && !in_pieces {
+        if len > limit && !in_pieces {
             let failure = Failure::ReplyTooLarge { len, limit };
             self.give_up(xid, failure, now);
         }
@@ -129,8 +130,11 @@ impl Client {
     }
 
     /// The last byte of a reply is here.
-    fn complete(&mut self, xid: Xid) -> Result<(), ProtocolError> {
+    fn complete(&mut self, xid: Xid, now: Instant) -> Result<(), ProtocolError> {
         let Some(transaction) = self.transactions.get_mut(xid) else { return Ok(()) };
+        if let Some(code) = transaction.goes_on_after_reply() {
+            return self.complete_of_watch(xid, code, now);
+        }
         if !transaction.abandoned
             && let Some(reply) = &mut transaction.reply
         {

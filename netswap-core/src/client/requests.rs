@@ -6,6 +6,7 @@ use crate::client::Client;
 use crate::client::config::{Options, RequestError};
 use crate::client::event::Outcome;
 use crate::client::transaction::{Sending, Transaction};
+use crate::client::watching::Watching;
 use crate::time::Instant;
 use crate::types::Xid;
 use crate::wire::{Opcode, Request};
@@ -53,7 +54,7 @@ impl Client {
     ) -> Result<Xid, RequestError> {
         let data = request.data().map_or(0, Bytes::len);
         let data = u32::try_from(data).map_err(|_| RequestError::TooLong)?;
-        let mut transaction = self.begin(request.opcode(), data, options, now)?;
+        let mut transaction = self.begin(&request, data, options, now)?;
         match &request {
             Request::Ping { data } => transaction.ping = Some(data.clone()),
             Request::ReadRange { len, .. } => transaction.range = Some(*len),
@@ -77,7 +78,7 @@ impl Client {
         now: Instant,
     ) -> Result<Xid, RequestError> {
         let data = request.data().copied().unwrap_or(0);
-        let mut transaction = self.begin(request.opcode(), data, options, now)?;
+        let mut transaction = self.begin(&request, data, options, now)?;
         transaction.ungiven = data;
         let xid = self.open(transaction);
         self.output.push_streamed(xid, request.encode());
@@ -115,8 +116,10 @@ impl Client {
         Some(Progress { sent, total: transaction.data, wanted })
     }
 
-    /// Reports that `count` bytes in [pieces](super::Event::Piece) of a transaction are not held any more. While more than
-    /// 4 MiB are, over all transactions, nothing is read, and nothing times out.
+    /// Reports that `count` bytes in [pieces](super::Event::Piece) of a transaction, or so much
+    /// [weight](crate::wire::Notification::weight) of a watch's notifications, are not held any more. While more than
+    /// 4 MiB are, over all transactions, nothing is read, and nothing times out; the server folds what it cannot send to
+    /// a watch.
     pub fn consumed(&mut self, xid: Xid, count: usize, now: Instant) {
         if let Some(transaction) = self.transactions.get_mut(xid) {
             let count = count.min(transaction.held);
@@ -141,6 +144,9 @@ impl Client {
         }
         let outcome = transaction.outcome(transaction.sending != Sending::Cut);
         let held = transaction.abandon(now);
+        if held > 0 {
+            self.events.retain(|event| event.xid() != xid);
+        }
         self.release(held, now);
         if unheard {
             self.close(xid);
@@ -153,9 +159,9 @@ impl Client {
         Some(outcome)
     }
 
-    fn begin(
+    fn begin<D>(
         &self,
-        opcode: Opcode,
+        request: &Request<D>,
         data: u32,
         options: Options,
         now: Instant,
@@ -164,13 +170,17 @@ impl Client {
             return Err(RequestError::Closed);
         }
         let limit = self.config.max_transactions;
-        if self.transactions.len() >= limit {
+        if self.transactions.len() - self.standing >= limit {
             return Err(RequestError::TooManyTransactions { limit });
         }
         let idle_timeout = options.idle_timeout.unwrap_or(self.config.idle_timeout);
         let mut transaction =
-            Transaction::new(opcode, data, idle_timeout, now).ok_or(RequestError::TooLong)?;
-        transaction.pieces = options.pieces && opcode == Opcode::ResolvePointer;
+            Transaction::new(request.opcode(), data, idle_timeout, now).ok_or(RequestError::TooLong)?;
+        transaction.pieces = options.pieces && request.opcode() == Opcode::ResolvePointer;
+        transaction.wait = options.wait;
+        if let Request::WatchRecord { push, .. } = request {
+            transaction.watching = Some(Watching::new(*push));
+        }
         Ok(transaction)
     }
 

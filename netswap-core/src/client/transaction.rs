@@ -8,9 +8,10 @@ use hashbrown::HashMap;
 
 use crate::client::event::Outcome;
 use crate::client::incoming::Incoming;
+use crate::client::watching::Watching;
 use crate::time::Instant;
 use crate::types::Xid;
-use crate::wire::{Lengths, Opcode};
+use crate::wire::{BadReply, Header, Lengths, Opcode};
 
 /// A transaction whose terminal has not arrived.
 #[derive(Debug)]
@@ -33,14 +34,19 @@ pub(super) struct Transaction {
     pub(super) ping: Option<Bytes>,
     /// How many bytes a READ_RANGE asked for.
     pub(super) range: Option<u32>,
+    /// What is known of a watch, where this is one.
+    pub(super) watching: Option<Watching>,
+    /// The reply, or a watch's notification, while it arrives.
     pub(super) reply: Option<Incoming>,
     /// Whether data are handed out in pieces.
     pub(super) pieces: bool,
-    /// Bytes in pieces that the caller has not consumed.
+    /// Bytes in pieces, and weight of notifications, that the caller has not consumed.
     pub(super) held: usize,
     /// Whether the caller has heard its last of it: only the terminal is awaited, so that the id is free again.
     pub(super) abandoned: bool,
     pub(super) idle_timeout: Duration,
+    /// In the place of `idle_timeout` until the answer begins.
+    pub(super) wait: Option<Duration>,
     /// When a packet of it moved last.
     pub(super) moved: Instant,
 }
@@ -70,14 +76,39 @@ impl Transaction {
             ungiven: 0,
             full: false,
             ping: None,
+            watching: None,
             range: None,
             reply: None,
             pieces: false,
             held: 0,
             abandoned: false,
             idle_timeout,
+            wait: None,
             moved: now,
         })
+    }
+
+    /// The lengths that the message may have which begins with this header.
+    pub(super) fn lengths(&self, header: &Header) -> Result<Lengths, BadReply> {
+        match &self.watching {
+            Some(watching) if watching.has_begun() => watching.lengths(header),
+            _ => Lengths::of(self.opcode, header.opcode, header.access, self.payload),
+        }
+    }
+
+    /// Whether it is a watch that stands: the server owes it nothing.
+    pub(super) fn stands(&self) -> bool {
+        self.watching.as_ref().is_some_and(Watching::has_begun)
+    }
+
+    /// How long it may go without a packet; `None` for ever.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        match self.wait {
+            _ if self.reply.is_some() => Some(self.idle_timeout),
+            _ if self.stands() => None,
+            Some(wait) if self.sending == Sending::Gone => Some(wait),
+            _ => Some(self.idle_timeout),
+        }
     }
 
     /// Whether a reply of this length may be the answer: nobody is sent more of a range than was asked for.
@@ -90,7 +121,7 @@ impl Transaction {
         if whole && !self.opcode.only_reads() { Outcome::Unknown } else { Outcome::NotDone }
     }
 
-    /// The caller wants no more of it. Gives back how many bytes in pieces the caller held.
+    /// The caller wants no more of it. Gives back how much the caller held.
     pub(super) fn abandon(&mut self, now: Instant) -> usize {
         self.abandoned = true;
         self.moved = now;

@@ -146,7 +146,7 @@ impl Connection {
                 engine.note(Incident::Refused(message.opcode, refusal));
                 self.output.push(xid, Reply::<Data>::Refused(refusal).encode());
                 if last {
-                    self.unfinished -= message.unfinished() as u64;
+                    // A message of one packet: nothing of it counted.
                     return Ok(());
                 }
                 self.discarding += 1;

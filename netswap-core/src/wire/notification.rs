@@ -1,9 +1,11 @@
 //! What a watch is told (docs/PROTOCOL.md §4.3).
 
+use core::fmt;
+
 use bytes::Bytes;
 
 use crate::types::{Access, Owner, Version};
-use crate::wire::answer::BadReply;
+use crate::wire::answer::{BadReply, Lengths};
 use crate::wire::message::{Fields, Message, Operands};
 use crate::wire::opcode::Code;
 
@@ -50,6 +52,22 @@ pub enum Ending {
 
 impl Ending {
     const ALL: [Self; 3] = [Self::Deleted, Self::Expired, Self::AccessLost];
+
+    /// The ending with this kind; `None` where the kind is not final.
+    #[must_use]
+    pub fn from_kind(kind: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| *ending as u8 == kind)
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Deleted => "the record was deleted",
+            Self::Expired => "the record's time was over",
+            Self::AccessLost => "the record may not be read any more",
+        })
+    }
 }
 
 const CHANGED: u8 = 1;
@@ -82,7 +100,36 @@ impl<D: Default> Notification<D> {
     }
 }
 
+/// What a notification weighs beside its data.
+const WEIGHT: usize = 128;
+
 impl Notification<Bytes> {
+    /// The memory that it stands for, in bytes: 128 and its data.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        WEIGHT
+            + match self {
+                Self::Changed { data: Some(data), .. } | Self::RangeChanged { data, .. } => data.len(),
+                _ => 0,
+            }
+    }
+
+    /// The lengths that a notification of this kind may have, for a watch that pushes data or one that does not.
+    ///
+    /// # Errors
+    ///
+    /// There is no such notification for this watch.
+    pub fn lengths(kind: u8, push: bool) -> Result<Lengths, BadReply> {
+        Ok(match kind {
+            CHANGED if push => Lengths::AtLeast(8),
+            CHANGED | OWNER_CHANGED | OWNERSHIP_REQUESTED => Lengths::Exactly(8),
+            RANGE_CHANGED if push => Lengths::AtLeast(12),
+            ACCESS_CHANGED => Lengths::Exactly(1),
+            kind if Ending::from_kind(kind).is_some() => Lengths::Exactly(0),
+            _ => return Err(BadReply),
+        })
+    }
+
     /// Judges a notification by its first header: its kind and the length of its payload, for a watch that pushes data
     /// or one that does not.
     ///
@@ -90,14 +137,7 @@ impl Notification<Bytes> {
     ///
     /// There is no such notification for this watch.
     pub fn judge(kind: u8, len: u32, push: bool) -> Result<(), BadReply> {
-        let fits = match kind {
-            CHANGED if push => len >= 8,
-            CHANGED | OWNER_CHANGED | OWNERSHIP_REQUESTED => len == 8,
-            RANGE_CHANGED => push && len >= 12,
-            ACCESS_CHANGED => len == 1,
-            _ => len == 0 && Ending::ALL.iter().any(|ending| *ending as u8 == kind),
-        };
-        if fits { Ok(()) } else { Err(BadReply) }
+        if Self::lengths(kind, push)?.allow(len) { Ok(()) } else { Err(BadReply) }
     }
 
     /// Reads a complete notification.
@@ -125,7 +165,7 @@ impl Notification<Bytes> {
             ACCESS_CHANGED => Self::AccessChanged(Access::from_bits(fields.u8()?)?),
             OWNER_CHANGED => Self::OwnerChanged(Owner::new(fields.u64()?)?),
             OWNERSHIP_REQUESTED => Self::OwnershipRequested(Owner::new(fields.u64()?)?),
-            kind => Self::Ended(Ending::ALL.into_iter().find(|ending| *ending as u8 == kind)?),
+            kind => Self::Ended(Ending::from_kind(kind)?),
         })
     }
 }

@@ -9,3 +9,5 @@ mod peer;
 mod requests;
 mod streams;
 mod timeouts;
+mod untrue_watches;
+mod watches;

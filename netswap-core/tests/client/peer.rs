@@ -7,8 +7,10 @@ use bytes::Bytes;
 use netswap_core::client::{Client, Config, Event};
 use netswap_core::error::ProtocolError;
 use netswap_core::time::Instant;
-use netswap_core::types::{Pointer, Xid};
-use netswap_core::wire::{ABORT, HEADER_LEN, MAX_PAYLOAD, Output, PacketReader, Reply, Request};
+use netswap_core::types::{Pointer, Version, Xid};
+use netswap_core::wire::{
+    ABORT, HEADER_LEN, MAX_PAYLOAD, Message, Notification, Output, PacketReader, Reply, Request,
+};
 
 /// A request as the server sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,24 @@ impl Peer {
 
     pub(crate) fn resolve(&mut self) -> Xid {
         self.request(Request::ResolvePointer { pointer: Pointer(7) })
+    }
+
+    /// Asks for a watch, which the server has not answered yet.
+    pub(crate) fn ask_to_watch(&mut self, push: bool) -> Xid {
+        self.sent(Request::WatchRecord { pointer: Pointer(7), push })
+    }
+
+    /// A watch that stands, of a record in this version.
+    pub(crate) fn watch(&mut self, push: bool, version: u64) -> Xid {
+        let xid = self.ask_to_watch(push);
+        self.reply(xid, Reply::Watching(Version(version)));
+        assert_eq!(self.events(), [Event::Watching { xid, version: Version(version) }]);
+        xid
+    }
+
+    /// The server sends a notification.
+    pub(crate) fn notify(&mut self, xid: Xid, notification: Notification<Bytes>) {
+        self.send(&encode_notification(xid, notification)).unwrap();
     }
 
     pub(crate) fn replace(&mut self, len: usize) -> Xid {
@@ -127,8 +147,17 @@ impl Peer {
 
 /// A reply as bytes.
 pub(crate) fn encode(xid: Xid, reply: Reply<Bytes>) -> Vec<u8> {
+    encode_message(xid, reply.encode())
+}
+
+/// A notification as bytes.
+pub(crate) fn encode_notification(xid: Xid, notification: Notification<Bytes>) -> Vec<u8> {
+    encode_message(xid, notification.encode())
+}
+
+fn encode_message(xid: Xid, message: Message<Bytes>) -> Vec<u8> {
     let mut output = Output::default();
-    output.push(xid, reply.encode());
+    output.push(xid, message);
     let mut bytes = vec![0; output.len() as usize];
     bytes::Buf::copy_to_slice(&mut output, &mut bytes);
     bytes
@@ -151,6 +180,14 @@ pub(crate) fn packet(xid: Xid, remaining: u32, opcode: u8, access: u8, payload: 
 
 pub(crate) fn replied(xid: Xid, reply: Reply<Bytes>) -> Event {
     Event::Replied { xid, reply }
+}
+
+pub(crate) fn changed(version: u64, data: impl Into<Bytes>) -> Notification<Bytes> {
+    Notification::Changed { version: Version(version), data: Some(data.into()) }
+}
+
+pub(crate) fn range(version: u64, offset: u32, data: impl Into<Bytes>) -> Notification<Bytes> {
+    Notification::RangeChanged { version: Version(version), offset, data: data.into() }
 }
 
 /// Bytes that differ from place to place.

@@ -55,8 +55,9 @@ fn a_request_without_an_answer_times_out() {
 #[test]
 fn each_request_can_have_its_own_timeout() {
     let mut peer = Peer::default();
-    let options = |seconds| Options { idle_timeout: Some(Duration::from_secs(seconds)), pieces: false };
-    let ever = Options { idle_timeout: Some(Duration::MAX), pieces: false };
+    let options =
+        |seconds| Options { idle_timeout: Some(Duration::from_secs(seconds)), ..Options::default() };
+    let ever = Options { idle_timeout: Some(Duration::MAX), ..Options::default() };
     let mut ask = |options| {
         peer.client.request_with(Request::ResolvePointer { pointer: Pointer(1) }, options, peer.now).unwrap()
     };
@@ -154,7 +155,7 @@ fn a_server_that_leaves_aborts_unanswered_and_is_silent_is_dead() {
     assert_eq!(peer.events(), [timed_out(xid, Outcome::NotDone)]);
     peer.receive();
     peer.wait(5);
-    let patient = Options { idle_timeout: Some(Duration::from_secs(60)), pieces: false };
+    let patient = Options { idle_timeout: Some(Duration::from_secs(60)), ..Options::default() };
     let delete = Request::DeleteRecord { pointer: Pointer(1) };
     let write = peer.client.request_with(delete, patient, peer.now).unwrap();
     peer.receive();

@@ -32,7 +32,7 @@ impl<'a> Call<'a> {
         request: Request<Bytes>,
         idle_timeout: Option<Duration>,
     ) -> Result<Self, Error> {
-        let options = Options { idle_timeout, pieces: false };
+        let options = Options { idle_timeout, ..Options::default() };
         Self::open(shared, options, None, None, |machine, now| machine.request_with(request, options, now))
             .await
     }
@@ -43,7 +43,7 @@ impl<'a> Call<'a> {
         request: Request<Bytes>,
         idle_timeout: Option<Duration>,
     ) -> Result<(Self, mpsc::UnboundedReceiver<Piece>), Error> {
-        let options = Options { idle_timeout, pieces: true };
+        let options = Options { idle_timeout, pieces: true, ..Options::default() };
         let (sender, pieces) = mpsc::unbounded_channel();
         let begin = |machine: &mut Machine, now| machine.request_with(request, options, now);
         let call = Self::open(shared, options, Some(sender), None, begin).await?;
@@ -56,7 +56,7 @@ impl<'a> Call<'a> {
         request: Request<u32>,
         idle_timeout: Option<Duration>,
     ) -> Result<(Self, Arc<Notify>), Error> {
-        let options = Options { idle_timeout, pieces: false };
+        let options = Options { idle_timeout, ..Options::default() };
         let wanted = Arc::new(Notify::new());
         let begin = |machine: &mut Machine, now| machine.upload(request, options, now);
         let call = Self::open(shared, options, None, Some(wanted.clone()), begin).await?;

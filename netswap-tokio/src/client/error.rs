@@ -59,10 +59,10 @@ pub enum Error {
         /// The server's version.
         version: u16,
     },
-    /// The record is longer than this client takes whole: [`resolve_into`](super::Client::resolve_into) takes any.
-    #[error("the record has {len} bytes, more than the {limit} bytes that this client takes")]
+    /// The answer is longer than this client takes whole: [`resolve_into`](super::Client::resolve_into) takes any record.
+    #[error("the answer has {len} bytes, more than the {limit} bytes that this client takes")]
     ReplyTooLarge {
-        /// The record's length, in bytes.
+        /// Bytes of data in the answer.
         len: u32,
         /// [`ConnectOptions::max_reply`](super::ConnectOptions::max_reply).
         limit: u32,

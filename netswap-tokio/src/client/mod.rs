@@ -8,9 +8,9 @@ mod error;
 mod events;
 mod operations;
 mod options;
+mod ranges;
 mod shared;
 mod streaming;
-mod timer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub use driver::Driver;
 pub use error::{Disconnect, Error, ErrorKind};
 pub use events::{ConnectionEvent, Events};
 pub use options::ConnectOptions;
+pub use ranges::{Added, Appended, Range, Snapshot};
 use shared::Shared;
 
 /// A client of a NetSwap server. Cheap to clone, and shared between tasks as it is.

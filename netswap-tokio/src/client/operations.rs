@@ -7,6 +7,7 @@ use netswap_core::types::{Access, Owner, Pointer, Version};
 use netswap_core::wire::{Identity, Reply, Request, Stat};
 
 use super::call::Call;
+use super::ranges::written;
 use super::{Client, Error};
 
 /// # Operations
@@ -63,8 +64,7 @@ impl Client {
     /// Dropped before its end, the record has either its old data or all of the new.
     pub async fn replace(&self, pointer: Pointer, data: impl Into<Bytes>) -> Result<Version, Error> {
         let request = Request::ReplaceRecord { pointer, data: data.into() };
-        self.call(request, |reply| if let Reply::Written(version) = reply { Some(version) } else { None })
-            .await
+        self.call(request, written).await
     }
 
     /// Deletes a record that the caller owns (DELETE_RECORD, docs/PROTOCOL.md §3.8).
@@ -183,7 +183,7 @@ impl Client {
         .await
     }
 
-    async fn call<T>(
+    pub(super) async fn call<T>(
         &self,
         request: Request<Bytes>,
         expected: impl FnOnce(Reply<Bytes>) -> Option<T>,

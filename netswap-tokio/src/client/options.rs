@@ -82,7 +82,7 @@ impl ConnectOptions {
         self
     }
 
-    /// The longest record that is read whole, in bytes; 1 GiB by default. A longer one is
+    /// The longest record, part of a record or list that is read whole, in bytes; 1 GiB by default. A longer one is
     /// [`Error::ReplyTooLarge`]. Records read with [`Client::resolve_into`] have no limit.
     pub fn max_reply(mut self, bytes: u32) -> Self {
         self.machine.max_reply = bytes;

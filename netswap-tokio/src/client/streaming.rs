@@ -7,6 +7,7 @@ use netswap_core::wire::{Reply, Request};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::call::Call;
+use super::ranges::{Appended, appended, written};
 use super::{Client, Error};
 
 /// The most bytes that are read at a time.
@@ -63,11 +64,75 @@ impl Client {
         progress: impl FnMut(u64, u64),
     ) -> Result<Version, Error> {
         let request = |data| Request::ReplaceRecord { pointer, data };
-        self.upload(request, reader, len, progress, |reply| match reply {
-            Reply::Written(version) => Some(version),
-            _ => None,
-        })
-        .await
+        self.upload(request, reader, len, progress, written).await
+    }
+
+    /// Writes the next `len` bytes that `reader` gives over a part of a record: like [`write_range`](Self::write_range).
+    /// What the reader has beyond them is not read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] and [`Error::ReadTooShort`] when the reader fails or ends early, and those of
+    /// [`write_range`](Self::write_range). Nothing is written then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write_range`](Self::write_range). How much was read from the reader is not known.
+    pub async fn write_range_from<R: AsyncRead + Unpin>(
+        &self,
+        pointer: Pointer,
+        offset: u32,
+        reader: R,
+        len: u64,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Version, Error> {
+        let request = |data| Request::WriteRange { pointer, offset, data };
+        self.upload(request, reader, len, progress, written).await
+    }
+
+    /// Adds the next `len` bytes that `reader` gives at the end of a record: like [`append`](Self::append). What the
+    /// reader has beyond them is not read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] and [`Error::ReadTooShort`] when the reader fails or ends early, and those of
+    /// [`append`](Self::append). Nothing is added then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`append`](Self::append). How much was read from the reader is not known.
+    pub async fn append_from<R: AsyncRead + Unpin>(
+        &self,
+        pointer: Pointer,
+        reader: R,
+        len: u64,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Appended, Error> {
+        let request = |data| Request::Append { pointer, data };
+        self.upload(request, reader, len, progress, appended).await
+    }
+
+    /// Puts the next `len` bytes that `reader` gives in the place of a record's old data if it still has this version:
+    /// like [`compare_and_replace`](Self::compare_and_replace). What the reader has beyond them is not read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] and [`Error::ReadTooShort`] when the reader fails or ends early, and those of
+    /// [`compare_and_replace`](Self::compare_and_replace). The old data stay whole then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`compare_and_replace`](Self::compare_and_replace). How much was read from the reader is not known.
+    pub async fn compare_and_replace_from<R: AsyncRead + Unpin>(
+        &self,
+        pointer: Pointer,
+        version: Version,
+        reader: R,
+        len: u64,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<Version, Error> {
+        let request = |data| Request::CompareAndReplace { pointer, version, data };
+        self.upload(request, reader, len, progress, written).await
     }
 
     /// Writes a record's data to `writer`, flushes it, and tells how many bytes there were: like

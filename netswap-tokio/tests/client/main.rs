@@ -6,6 +6,7 @@ mod broken;
 mod drivers;
 mod dropping;
 mod operations;
+mod ranges;
 mod reconnecting;
 mod scripted;
 mod streaming;

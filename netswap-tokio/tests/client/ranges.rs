@@ -1,0 +1,245 @@
+//! Parts of records and their versions, against the real server and one that does as the test says.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use bytes::Bytes;
+use netswap_core::config::Limits;
+use netswap_core::error::{Quota, Refusal};
+use netswap_core::wire::{Opcode, Reply};
+use netswap_tokio::{Access, Added, Appended, Client, Error, Outcome, Pointer, Range, Snapshot, Version};
+
+use crate::scripted::Scripted;
+use crate::support::{builder, start};
+use crate::{client, client_from, pattern, refusal, soon};
+
+const ALL: Access = Access::READ.union(Access::WRITE);
+
+fn range(version: u64, record_len: u32, data: impl Into<Bytes>) -> Range {
+    Range { version: Version(version), record_len, data: data.into() }
+}
+
+fn snapshot(version: u64, data: impl Into<Bytes>) -> Option<Snapshot> {
+    Some(Snapshot { version: Version(version), data: data.into() })
+}
+
+#[tokio::test]
+async fn every_operation_works() {
+    let server = start(builder()).await;
+    let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
+    let pointer = owner.create("hello", ALL).await.unwrap();
+
+    assert_eq!(other.read_range(pointer, 1, 3).await.unwrap(), range(1, 5, "ell"));
+    assert_eq!(other.read_range(pointer, 4, u32::MAX).await.unwrap(), range(1, 5, "o"));
+    assert_eq!(other.read_range(pointer, u32::MAX, 1).await.unwrap(), range(1, 5, ""));
+    assert_eq!(other.write_range(pointer, 7, "!").await.unwrap(), Version(2));
+    assert_eq!(other.append(pointer, "?").await.unwrap(), Appended { version: Version(3), offset: 8 });
+    let all = "hello\0\0!?";
+    assert_eq!(owner.resolve_if_changed(pointer, None).await.unwrap(), snapshot(3, all));
+    assert_eq!(owner.resolve_if_changed(pointer, Some(Version(2))).await.unwrap(), snapshot(3, all));
+    assert_eq!(owner.resolve_if_changed(pointer, Some(Version(3))).await.unwrap(), None);
+
+    let stale = other.compare_and_replace(pointer, Version(2), "mine").await;
+    assert!(matches!(&stale, Err(error) if !error.is_retryable() && error.outcome() == Outcome::NotDone));
+    assert_eq!(stale.as_ref().unwrap_err().to_string(), "the record has changed: its version is now 3");
+    assert_eq!(refusal(stale), Refusal::VersionMismatch { current: Version(3) });
+    let number = 41_i64.to_be_bytes().to_vec();
+    assert_eq!(other.compare_and_replace(pointer, Version(3), number).await.unwrap(), Version(4));
+
+    assert_eq!(other.fetch_add(pointer, 0, 1).await.unwrap(), Added { version: Version(5), value: 42 });
+    assert_eq!(other.fetch_add(pointer, 0, -43).await.unwrap(), Added { version: Version(6), value: -1 });
+    assert_eq!(refusal(other.fetch_add(pointer, 1, 1).await), Refusal::AddressFault);
+    assert_eq!(other.update(pointer, |old| [old, &b"!"[..]].concat()).await.unwrap(), Version(7));
+    assert_eq!(owner.resolve(pointer).await.unwrap(), [&[0xff; 8][..], b"!"].concat());
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_refused() {
+    let limits = Limits { record: 10_000, owner_bytes: Some(8000), ..Limits::new(64 << 20) };
+    let server = start(builder().limits(limits)).await;
+    let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
+    let pointer = owner.create(pattern(5000), Access::empty()).await.unwrap();
+    let denied = Refusal::AccessViolation;
+    assert_eq!(refusal(other.read_range(pointer, 0, 1).await), denied);
+    assert_eq!(refusal(other.write_range(pointer, 0, "x").await), denied);
+    assert_eq!(refusal(other.append(pointer, "x").await), denied);
+    assert_eq!(refusal(other.compare_and_replace(pointer, Version(1), "x").await), denied);
+    assert_eq!(refusal(other.fetch_add(pointer, 0, 1).await), denied);
+    assert_eq!(refusal(other.resolve_if_changed(pointer, Some(Version(1))).await), denied);
+    owner.set_permissions(pointer, Access::READ).await.unwrap();
+    let attempts = AtomicU32::new(0);
+    let change = |old: &Bytes| {
+        attempts.fetch_add(1, Relaxed);
+        old.clone()
+    };
+    assert_eq!(refusal(other.update(pointer, change).await), denied);
+    assert_eq!(refusal(other.update(Pointer(1), change).await), Refusal::AddressFault);
+    assert_eq!(attempts.load(Relaxed), 1);
+
+    // Judged at the first packet, while the rest is still being sent.
+    let limit = 10_000;
+    let large = Refusal::RecordTooLarge { limit };
+    assert_eq!(refusal(owner.append(pointer, pattern(5001)).await), large);
+    assert_eq!(refusal(owner.write_range(pointer, 9999, pattern(2)).await), large);
+    assert_eq!(refusal(owner.write_range(pointer, u32::MAX, "").await), large);
+    assert_eq!(refusal(owner.compare_and_replace(pointer, Version(9), pattern(5_000_000)).await), large);
+    let full = Refusal::QuotaExceeded { quota: Quota::OwnerBytes, limit: 8000 };
+    assert_eq!(refusal(owner.append(pointer, pattern(4000)).await), full);
+    assert_eq!(owner.resolve_if_changed(pointer, None).await.unwrap(), snapshot(1, pattern(5000)));
+}
+
+#[tokio::test]
+async fn parts_may_be_streamed() {
+    let server = start(builder()).await;
+    let client = client(&server).await;
+    let pointer = client.create(vec![1; 100], ALL).await.unwrap();
+    let data = pattern(3_000_000);
+    let mut seen = 0;
+    let version = client.write_range_from(pointer, 50, &data[..], 3_000_000, |sent, _| seen = sent).await;
+    assert_eq!((version.unwrap(), seen), (Version(2), 3_000_000));
+    let added = client.append_from(pointer, &data[..], 2_000_000, |_, _| ()).await.unwrap();
+    assert_eq!(added, Appended { version: Version(3), offset: 3_000_050 });
+    let expected = [&[1; 50], &data[..], &data[..2_000_000]].concat();
+    assert!(client.resolve(pointer).await.unwrap() == expected);
+    let part = client.read_range(pointer, 60, 2_500_000).await.unwrap();
+    assert!(part.data == data[10..2_500_010] && part.record_len == 5_000_050);
+
+    let stale = client.compare_and_replace_from(pointer, Version(2), &data[..], 1_000_000, |_, _| ()).await;
+    assert_eq!(refusal(stale), Refusal::VersionMismatch { current: Version(3) });
+    let short = client.append_from(pointer, &data[..9], 10, |_, _| ()).await;
+    assert!(matches!(short, Err(Error::ReadTooShort { read: 9, expected: 10 })));
+    let new = client.compare_and_replace_from(pointer, Version(3), &data[..], 1_000_000, |_, _| ()).await;
+    assert_eq!(new.unwrap(), Version(4));
+    assert!(client.resolve(pointer).await.unwrap() == data[..1_000_000]);
+}
+
+/// Has 16 clients do something with one record, `rounds` times each.
+async fn together<F: Future<Output = ()> + Send + 'static>(
+    server: &crate::support::Running,
+    rounds: u32,
+    act: impl Fn(Client, u32) -> F + Clone + Send + 'static,
+) {
+    let mut tasks = Vec::new();
+    for n in 0..16 {
+        let client = client_from(&format!("127.0.0.{}", n + 2), server).await;
+        let act = act.clone();
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..rounds {
+                act(client.clone(), n).await;
+            }
+        }));
+    }
+    for task in tasks {
+        tokio::time::timeout(6 * crate::SOON, task).await.expect("it takes too long").unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixteen_clients_update_one_record_and_nothing_is_lost() {
+    let server = start(builder()).await;
+    let owner = client(&server).await;
+    // A count of all, and one of each client.
+    let pointer = owner.create(vec![0; 17 * 4], ALL).await.unwrap();
+    let add = |data: &mut [u8], at: u32| {
+        let (_, rest) = data.split_at_mut(at as usize * 4);
+        let count: &mut [u8; 4] = rest.first_chunk_mut().unwrap();
+        *count = (u32::from_be_bytes(*count) + 1).to_be_bytes();
+    };
+    together(&server, 25, move |client, n| async move {
+        let change = |old: &Bytes| {
+            let mut data = old.to_vec();
+            add(&mut data, 0);
+            add(&mut data, n + 1);
+            data
+        };
+        client.update(pointer, change).await.unwrap();
+    })
+    .await;
+    let last = owner.resolve_if_changed(pointer, None).await.unwrap().unwrap();
+    let counts: Vec<u32> =
+        last.data.chunks(4).map(|count| u32::from_be_bytes(count.try_into().unwrap())).collect();
+    assert_eq!(counts, [&[400][..], &[25; 16]].concat());
+    assert_eq!(last.version, Version(401));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixteen_clients_count_and_log_in_one_record() {
+    let server = start(builder()).await;
+    let owner = client(&server).await;
+    let count = owner.create([0; 8].to_vec(), ALL).await.unwrap();
+    let log = owner.create("", ALL).await.unwrap();
+    together(&server, 25, move |client, n| async move {
+        let number = client.fetch_add(count, 0, 1).await.unwrap();
+        assert_eq!(number.version, Version(number.value as u64 + 1));
+        let line = vec![n as u8; 1000 + n as usize];
+        let at = client.append(log, line.clone()).await.unwrap().offset;
+        assert_eq!(client.read_range(log, at, line.len() as u32).await.unwrap().data, line);
+    })
+    .await;
+    assert_eq!(owner.fetch_add(count, 0, 0).await.unwrap(), Added { version: Version(402), value: 400 });
+    // Every line is whole, and there are 25 of each.
+    let data = owner.resolve(log).await.unwrap();
+    let (mut rest, mut lines) = (&data[..], [0; 16]);
+    while let [n, ..] = rest {
+        let (line, after) = rest.split_at(1000 + *n as usize);
+        assert!(line.iter().all(|byte| byte == n));
+        lines[*n as usize] += 1;
+        rest = after;
+    }
+    assert_eq!(lines, [25; 16]);
+}
+
+#[tokio::test]
+async fn an_update_tries_again_with_what_it_reads_then() {
+    let server = Scripted::start().await;
+    let (client, mut peer) = server.connected(server.options()).await;
+    let peer = async {
+        for (version, data) in [(5, "a"), (8, "b"), (9, "c")] {
+            let read = peer.request().await;
+            assert_eq!((read.code, &read.payload[8..]), (Opcode::ResolveIfChanged as u8, &[0; 8][..]));
+            peer.reply(read.xid, Reply::Changed { version: Version(version), data: data.into() }).await;
+            let write = peer.request().await;
+            assert_eq!(write.code, Opcode::CompareAndReplace as u8);
+            let sent = [&version.to_be_bytes()[..], data.as_bytes(), b"!"].concat();
+            assert_eq!(write.payload[8..], sent);
+            let current = Version(version + 1);
+            let missed = Reply::Refused(Refusal::VersionMismatch { current });
+            peer.reply(write.xid, if version < 9 { missed } else { Reply::Written(current) }).await;
+        }
+    };
+    let mut seen = Vec::new();
+    let change = |old: &Bytes| {
+        seen.push(old.clone());
+        [old, &b"!"[..]].concat()
+    };
+    let (done, ()) = tokio::join!(soon(client.update(Pointer(1), change)), peer);
+    assert_eq!(done.unwrap(), Version(10));
+    assert_eq!(seen, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn an_update_whose_outcome_is_unknown_is_not_tried_again() {
+    let server = Scripted::start().await;
+    let (client, mut peer) = server.connected(server.options()).await;
+    let peer = async {
+        let read = peer.request().await;
+        peer.reply(read.xid, Reply::Changed { version: Version(1), data: b"a".into() }).await;
+        let write = peer.request().await;
+        peer.abort(write.xid).await;
+        peer
+    };
+    let (done, mut peer) = tokio::join!(soon(client.update(Pointer(1), Bytes::clone)), peer);
+    assert_eq!(done.unwrap_err().outcome(), Outcome::Unknown);
+    drop(client);
+    assert_eq!(peer.drain().await, 0, "nothing was sent after it");
+}
+
+#[tokio::test]
+async fn a_server_that_says_not_modified_to_nobody_is_at_fault() {
+    let server = Scripted::start().await;
+    let (client, mut peer) = server.connected(server.options()).await;
+    let (read, ()) = tokio::join!(soon(client.resolve_if_changed(Pointer(1), None)), async {
+        let read = peer.request().await;
+        peer.reply(read.xid, Reply::NotModified).await;
+    });
+    assert!(read.is_err());
+}
