@@ -83,7 +83,8 @@ impl Scene {
 #[test]
 fn every_read_waits_for_whatever_write_comes_first() {
     let long = pattern(5000);
-    let writes: [fn(u64, &[u8]) -> (Vec<u8>, Message); 4] = [
+    type Write = fn(u64, &[u8]) -> (Vec<u8>, Message);
+    let writes: [Write; 4] = [
         |record, data| (wire::about(1, op::REPLACE, record, data), version(1, 1)),
         |record, data| (compare(1, record, 0, data), version(1, 1)),
         |record, data| (write_range(1, record, 0, data), version(1, 1)),

@@ -130,7 +130,8 @@ fn a_request_to_the_former_owner_is_told_before_it_is_told_that_it_is_no_more() 
 
 #[test]
 fn what_is_pending_at_the_end_is_told_as_it_was_and_the_end_last() {
-    let ends: [(u8, fn(&mut Scene)); 3] = [
+    type End = fn(&mut Scene);
+    let ends: [(u8, End); 3] = [
         (DELETED, |scene| scene.does(scene.owner, wire::about(1, op::DELETE, scene.record, []))),
         (ACCESS_LOST, |scene| scene.does(scene.owner, permit(1, scene.record, 2))),
         (EXPIRED, |scene| {
