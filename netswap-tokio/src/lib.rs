@@ -13,8 +13,8 @@ mod socket;
 struct Readme;
 
 pub use client::{
-    Added, Appended, Client, ConnectOptions, ConnectionEvent, Disconnect, Driver, Error, ErrorKind, Events,
-    Range, Snapshot,
+    Added, Appended, Change, Client, ConnectOptions, ConnectionEvent, Disconnect, Driver, Error, ErrorKind,
+    Events, Mirror, Range, Snapshot, Watch,
 };
 pub use netswap_core as core;
 pub use netswap_core::client::Outcome;
@@ -22,5 +22,5 @@ pub use netswap_core::config::{Limits, Times};
 pub use netswap_core::error::{Quota, Refusal};
 pub use netswap_core::identity::IdentityKey;
 pub use netswap_core::types::{Access, Owner, Pointer, Version};
-pub use netswap_core::wire::{Identity, Stat};
+pub use netswap_core::wire::{Ending, Identity, Lifetime, Stat};
 pub use server::{Server, ServerBuilder, ServerError, ServerHandle, Statistics, Traffic, default_total};

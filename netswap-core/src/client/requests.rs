@@ -144,9 +144,7 @@ impl Client {
         }
         let outcome = transaction.outcome(transaction.sending != Sending::Cut);
         let held = transaction.abandon(now);
-        if held > 0 {
-            self.events.retain(|event| event.xid() != xid);
-        }
+        self.events.retain(|event| event.xid() != xid);
         self.release(held, now);
         if unheard {
             self.close(xid);

@@ -32,7 +32,15 @@ impl<'a> Call<'a> {
         request: Request<Bytes>,
         idle_timeout: Option<Duration>,
     ) -> Result<Self, Error> {
-        let options = Options { idle_timeout, ..Options::default() };
+        Self::start_with(shared, request, Options { idle_timeout, ..Options::default() }).await
+    }
+
+    /// Makes a request.
+    pub(super) async fn start_with(
+        shared: &'a Shared,
+        request: Request<Bytes>,
+        options: Options,
+    ) -> Result<Self, Error> {
         Self::open(shared, options, None, None, |machine, now| machine.request_with(request, options, now))
             .await
     }

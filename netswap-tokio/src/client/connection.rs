@@ -55,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             shared,
             timer: Timer::default(),
             buffer: vec![0; READ_AT_MOST].into(),
-            deliveries: Deliveries::new(),
+            deliveries: Deliveries::default(),
             unflushed: false,
             close_by: None,
             answered: false,
@@ -119,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             Poll::Ready(Err(error)) => return Err(lost(error)),
         }
         self.unflushed = true;
-        state.deliver(None, &mut self.deliveries);
+        state.deliver(None, self.shared.now(), &mut self.deliveries);
         drop(state);
         deliver(&mut self.deliveries);
         Ok(true)
@@ -151,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let Some(machine) = state.machine() else { return Ok(false) };
         machine.handle_input(buffer.filled(), self.shared.now())?;
         self.answered = true;
-        state.deliver(None, &mut self.deliveries);
+        state.deliver(None, self.shared.now(), &mut self.deliveries);
         drop(state);
         deliver(&mut self.deliveries);
         Ok(true)
@@ -170,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let Some(machine) = state.machine() else { return Ok(false) };
         machine.handle_timeout(self.shared.now())?;
-        state.deliver(None, &mut self.deliveries);
+        state.deliver(None, self.shared.now(), &mut self.deliveries);
         drop(state);
         deliver(&mut self.deliveries);
         // When the deadline was that of closing, there is nothing more to do.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use netswap_core::client::{Outcome, RequestError};
 use netswap_core::error::{ProtocolError, Refusal};
+use netswap_core::wire::Ending;
 
 /// Why a call of a client failed, in a sentence that can be printed as it is.
 ///
@@ -90,6 +91,9 @@ pub enum Error {
     /// The data of a download could not be written.
     #[error("cannot write the data received: {0}")]
     Write(#[source] io::Error),
+    /// The record that a [`Mirror`](super::Mirror) follows has ended, or may not be read any more.
+    #[error("{0}")]
+    Ended(Ending),
     /// The client was closed, or has lost its connection and does not connect again. Nothing was sent.
     #[error("the connection is closed")]
     Closed,
@@ -131,6 +135,8 @@ pub enum ErrorKind {
     Limit,
     /// The caller's reader or writer failed.
     Io,
+    /// The record that was followed has ended.
+    Ended,
     /// The client is closed.
     Closed,
 }
@@ -153,6 +159,7 @@ impl Error {
             Self::Greeting { source, .. } => source.kind(),
             Self::ReplyTooLarge { .. } | Self::TooManyRequests { .. } | Self::DataTooLong => ErrorKind::Limit,
             Self::Read(_) | Self::ReadTooShort { .. } | Self::Write(_) => ErrorKind::Io,
+            Self::Ended(_) => ErrorKind::Ended,
             Self::Closed => ErrorKind::Closed,
         }
     }

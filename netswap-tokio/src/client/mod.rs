@@ -1,29 +1,39 @@
 //! A NetSwap client on tokio.
 
+mod backlog;
 mod call;
+mod change;
 mod connection;
 mod dial;
 mod driver;
 mod error;
 mod events;
+mod lifetimes;
+mod mirror;
 mod operations;
 mod options;
 mod ranges;
+mod reserved;
 mod shared;
 mod streaming;
 mod timer;
+mod watch;
+mod watches;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use change::Change;
 pub use driver::Driver;
 pub use error::{Disconnect, Error, ErrorKind};
 pub use events::{ConnectionEvent, Events};
+pub use mirror::Mirror;
 pub use options::ConnectOptions;
 pub use ranges::{Added, Appended, Range, Snapshot};
 use shared::Shared;
+pub use watch::Watch;
 
 /// A client of a NetSwap server. Cheap to clone, and shared between tasks as it is.
 ///
@@ -53,7 +63,7 @@ use shared::Shared;
 /// # }
 /// ```
 ///
-/// When the last clone is dropped the connection is closed. The records that the client owns live on for their grace
+/// When the last clone is dropped, and the last [`Watch`], the connection is closed. The records that the client owns live on for their grace
 /// (docs/PROTOCOL.md §6.3).
 #[derive(Clone, Debug)]
 pub struct Client {

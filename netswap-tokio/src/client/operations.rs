@@ -33,12 +33,12 @@ impl Client {
     /// Dropped before its end, it may leave a record whose pointer nobody knows; that ends with its owner's grace.
     pub async fn create(&self, data: impl Into<Bytes>, access: Access) -> Result<Pointer, Error> {
         let request = Request::CreateRecord { access, data: data.into() };
-        self.call(request, |reply| if let Reply::Created(pointer) = reply { Some(pointer) } else { None })
-            .await
+        self.call(request, created).await
     }
 
     /// Reads a record whole (RESOLVE_POINTER, docs/PROTOCOL.md §3.6). [`resolve_into`](Self::resolve_into) reads it
-    /// piece by piece.
+    /// piece by piece. A record that is reserved and gets no data in time is [`Error::TimedOut`]:
+    /// [`resolve_wait`](Self::resolve_wait) waits longer.
     ///
     /// # Errors
     ///
@@ -194,6 +194,10 @@ impl Client {
     }
 }
 
-fn done(reply: Reply<Bytes>) -> Option<()> {
+pub(super) fn created(reply: Reply<Bytes>) -> Option<Pointer> {
+    if let Reply::Created(pointer) = reply { Some(pointer) } else { None }
+}
+
+pub(super) fn done(reply: Reply<Bytes>) -> Option<()> {
     if let Reply::Done = reply { Some(()) } else { None }
 }

@@ -90,7 +90,7 @@ impl ConnectOptions {
     }
 
     /// How many requests may be under way at once; 1024 by default, as servers allow by default. One more is
-    /// [`Error::TooManyRequests`]. Allow fewer where the server does (docs/PROTOCOL.md §7.1).
+    /// [`Error::TooManyRequests`]. Allow fewer where the server does (docs/PROTOCOL.md §7.1). Watches do not count.
     pub fn max_requests(mut self, requests: usize) -> Self {
         self.machine.max_transactions = requests;
         self

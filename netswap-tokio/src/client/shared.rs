@@ -9,11 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use netswap_core::client::{Client as Machine, Config, Event, Failure, Outcome};
 use netswap_core::time::Instant;
-use netswap_core::types::Xid;
+use netswap_core::types::{Pointer, Xid};
 use netswap_core::wire::Reply;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::events::{ConnectionEvent, Events, Listeners};
+use super::watches::{WatchId, Watches};
 use super::{Disconnect, Error};
 
 /// The result of a call.
@@ -38,6 +39,7 @@ pub(super) struct State {
     /// Counts connections: an id means something on one of them only.
     generation: u64,
     waiters: HashMap<Xid, Waiter>,
+    watches: Watches,
     /// Whether no more calls are taken.
     closing: bool,
     /// The driver, unless it has been woken.
@@ -62,8 +64,12 @@ pub(super) struct Waiter {
     pub(super) wanted: Option<Arc<Notify>>,
 }
 
-/// Answers on their way to those who wait for them: they are woken after the lock is released.
-pub(super) type Deliveries = Vec<(Waiter, Answer)>;
+/// What is on its way to those who wait for it: they are woken after the lock is released.
+#[derive(Debug, Default)]
+pub(super) struct Deliveries {
+    answers: Vec<(Waiter, Answer)>,
+    readers: Vec<Waker>,
+}
 
 impl Shared {
     /// With a connection that was just made.
@@ -72,6 +78,7 @@ impl Shared {
             link: Link::Up(Box::new(Machine::new(config.clone()))),
             generation: 0,
             waiters: HashMap::new(),
+            watches: Watches::default(),
             closing: false,
             driver: None,
             listeners: Listeners::default(),
@@ -145,10 +152,24 @@ impl Shared {
         drop(waiter);
     }
 
+    /// Nobody wants to hear of this watch any more.
+    pub(super) fn unwatch(&self, id: WatchId) {
+        let mut state = self.lock();
+        let now = self.now();
+        let xid = state.watches.remove(id);
+        if let (Some(xid), Some(machine)) = (xid, state.machine()) {
+            machine.abort(xid, now);
+            wake(state);
+        }
+    }
+
     /// There is a new connection.
     pub(super) fn link_up(&self, address: SocketAddr) {
         let mut state = self.lock();
-        state.link = Link::Up(Box::new(Machine::new(self.config.clone())));
+        let mut machine = Box::new(Machine::new(self.config.clone()));
+        state.watches.arm_all();
+        state.watches.arm(&mut machine, self.now());
+        state.link = Link::Up(machine);
         state.generation += 1;
         state.listeners.tell(&ConnectionEvent::Connected { address });
         drop(state);
@@ -161,11 +182,15 @@ impl Shared {
         let State { link, listeners, .. } = &mut *state;
         let Link::Up(machine) = link else { return false };
         machine.handle_eof();
-        let mut deliveries = Deliveries::new();
+        let mut deliveries = Deliveries::default();
         listeners.tell(&ConnectionEvent::Disconnected { cause: cause.clone() });
-        state.deliver(Some(&cause), &mut deliveries);
+        state.deliver(Some(&cause), self.now(), &mut deliveries);
         let again = reconnect && !state.closing;
-        state.end_link(if again { Link::Down } else { Link::Closed });
+        if again {
+            state.link = Link::Down;
+        } else {
+            state.close_link(cause, &mut deliveries);
+        }
         drop(state);
         self.changed.notify_waiters();
         deliver(&mut deliveries);
@@ -178,9 +203,9 @@ impl Shared {
         if let Link::Up(machine) = &mut state.link {
             machine.handle_eof();
         }
-        let mut deliveries = Deliveries::new();
-        state.deliver(None, &mut deliveries);
-        state.end_link(Link::Closed);
+        let mut deliveries = Deliveries::default();
+        state.deliver(None, self.now(), &mut deliveries);
+        state.close_link(Disconnect::Stopped, &mut deliveries);
         drop(state);
         self.changed.notify_waiters();
         deliver(&mut deliveries);
@@ -249,9 +274,24 @@ impl State {
         self.waiters.insert(xid, waiter);
     }
 
+    pub(super) fn watches(&mut self) -> &mut Watches {
+        &mut self.watches
+    }
+
+    /// Begins to watch a record; with its data, where they are to be pushed.
+    pub(super) fn begin_watch(
+        &mut self,
+        watched: (Pointer, bool),
+        idle_timeout: Option<Duration>,
+        now: Instant,
+    ) -> Result<WatchId, Error> {
+        let Link::Up(machine) = &mut self.link else { return Err(Error::Closed) };
+        Ok(self.watches.begin(machine, watched, idle_timeout, now)?)
+    }
+
     /// Whether nobody waits for an answer, and nobody will.
     pub(super) fn is_closing_and_idle(&self) -> bool {
-        self.closing && self.waiters.is_empty()
+        self.closing && self.waiters.is_empty() && !self.watches.any_begins()
     }
 
     /// The driver is to be woken when there is something to do.
@@ -262,13 +302,17 @@ impl State {
     }
 
     /// Passes on what has happened. `cause` is why the connection has ended, where it has.
-    pub(super) fn deliver(&mut self, cause: Option<&Disconnect>, deliveries: &mut Deliveries) {
-        let Self { link: Link::Up(machine), waiters, .. } = self else { return };
+    pub(super) fn deliver(&mut self, cause: Option<&Disconnect>, now: Instant, deliveries: &mut Deliveries) {
+        let Self { link: Link::Up(machine), waiters, watches, .. } = self else { return };
+        let Deliveries { answers, readers } = deliveries;
         while let Some(event) = machine.poll_event() {
-            let (xid, answer) = match event {
-                Event::Replied { xid, reply: Reply::Refused(refusal) } => (xid, Err(refusal.into())),
-                Event::Replied { xid, reply } => (xid, Ok(reply)),
-                Event::Ended { xid, failure, outcome } => (xid, Err(failed(failure, outcome, cause))),
+            let (xid, goes_on, answer) = match event {
+                Event::Replied { xid, reply: Reply::Refused(refusal) } => (xid, false, Err(refusal.into())),
+                Event::Replied { xid, reply } => (xid, false, Ok(reply)),
+                Event::Ended { xid, failure, outcome } => {
+                    let goes_on = matches!(failure, Failure::ConnectionLost | Failure::Aborted);
+                    (xid, goes_on, Err(failed(failure, outcome, cause)))
+                }
                 Event::Piece { xid, data, total } => {
                     if let Some(pieces) = waiters.get(&xid).and_then(|waiter| waiter.pieces.as_ref()) {
                         let _ = pieces.send((data, total));
@@ -281,18 +325,34 @@ impl State {
                     }
                     continue;
                 }
+                Event::Watching { xid, version } => {
+                    readers.extend(watches.armed(xid, version));
+                    continue;
+                }
+                Event::Notified { xid, notification } => {
+                    readers.extend(watches.notified(machine, xid, notification, now));
+                    continue;
+                }
                 _ => continue,
             };
-            deliveries.extend(waiters.remove(&xid).map(|waiter| (waiter, answer)));
+            match answer {
+                Err(error) if watches.has(xid) => readers.extend(watches.lost(xid, error, goes_on)),
+                answer => answers.extend(waiters.remove(&xid).map(|waiter| (waiter, answer))),
+            }
         }
+        watches.arm(machine, now);
     }
 
-    fn end_link(&mut self, link: Link) {
-        let closed = matches!(link, Link::Closed);
-        self.link = link;
-        if closed {
-            self.listeners.close();
-        }
+    /// There is no connection, and will be none.
+    fn close_link(&mut self, cause: Disconnect, deliveries: &mut Deliveries) {
+        let closing = self.closing;
+        let error = || {
+            let (cause, outcome) = (cause.clone(), Outcome::NotDone);
+            if closing { Error::Closed } else { Error::ConnectionLost { cause, outcome } }
+        };
+        deliveries.readers.extend(self.watches.end_all(error));
+        self.link = Link::Closed;
+        self.listeners.close();
     }
 }
 
@@ -305,12 +365,13 @@ pub(super) fn wake(mut state: MutexGuard<'_, State>) {
     }
 }
 
-/// Hands over answers. To be called without the lock.
+/// Hands over answers, and wakes those who watch. To be called without the lock.
 pub(super) fn deliver(deliveries: &mut Deliveries) {
-    for (waiter, answer) in deliveries.drain(..) {
+    for (waiter, answer) in deliveries.answers.drain(..) {
         // Nobody hears it when the call has just been dropped.
         let _ = waiter.done.send(answer);
     }
+    deliveries.readers.drain(..).for_each(Waker::wake);
 }
 
 fn failed(failure: Failure, outcome: Outcome, cause: Option<&Disconnect>) -> Error {
