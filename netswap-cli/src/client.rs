@@ -4,7 +4,7 @@ use crate::args::Command;
 use crate::failure::Failure;
 use crate::hold::Held;
 use crate::signals::Signals;
-use crate::{about, records, transfers};
+use crate::{about, ranges, records, transfers};
 
 /// Runs a client command.
 ///
@@ -44,6 +44,10 @@ async fn execute(command: Command) -> Result<Option<Held>, Failure> {
         Command::Takeover(args) => return records::takeover(args).await,
         Command::Get(args) => transfers::get(args).await?,
         Command::Replace(args) => transfers::replace(args).await?,
+        Command::Read(args) => ranges::read(args).await?,
+        Command::Write(args) => ranges::write(args).await?,
+        Command::Append(args) => ranges::append(args).await?,
+        Command::Add(args) => ranges::add(args).await?,
         Command::Rm(args) => records::remove(args).await?,
         Command::Stat(args) => records::stat(args).await?,
         Command::Ls(args) => records::list(args).await?,

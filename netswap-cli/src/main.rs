@@ -9,6 +9,7 @@ mod hold;
 mod logging;
 mod output;
 mod progress;
+mod ranges;
 mod records;
 mod serve;
 mod session;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use netswap_tokio::core::config::{ConfigError, Limits};
+use netswap_tokio::core::config::{ConfigError, Limits, Times};
 use netswap_tokio::{Server, ServerError, ServerHandle, default_total};
 use tracing::{info, warn};
 
@@ -14,6 +14,10 @@ use crate::signals::Signals;
 
 /// How long connections may take to end after a signal: with all else that is to be done, it stays under 5 s.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(4);
+
+/// How many turns of connections go by before the system is asked what has arrived: few, or a busy connection would keep
+/// all others of its thread waiting.
+const EVENT_INTERVAL: u32 = 4;
 
 /// Runs a server until a signal stops it.
 pub(crate) fn run(args: Serve) -> Result<(), Failure> {
@@ -28,6 +32,7 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
         None => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder
+        .event_interval(EVENT_INTERVAL)
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format_args!("cannot start the runtime: {error}")))?;
@@ -41,7 +46,7 @@ async fn serve(args: Serve) -> Result<(), Failure> {
     let mut builder = Server::builder()
         .listen((args.listen.host, args.listen.port))
         .limits(limits.clone())
-        .grace(args.grace)
+        .times(Times { grace: args.grace, longest: args.max_lifetime, ..Times::default() })
         .shutdown_deadline(SHUTDOWN_DEADLINE);
     if let Some(key) = args.identity_key {
         builder = builder.identity_key(key.0);
@@ -106,6 +111,7 @@ fn limits(args: &LimitArgs) -> Result<Limits, ConfigError> {
         connection_unfinished: size(args.max_connection_unfinished, default.connection_unfinished),
         unfinished: size(args.max_unfinished, default.unfinished),
         connections: args.max_connections.unwrap_or(default.connections),
+        watches: args.max_watches.unwrap_or(default.watches),
         connections_per_address: args.max_connections_per_address,
         queued_replies: args.max_queued_replies.unwrap_or(default.queued_replies),
         queued_bytes: size(args.max_queued_bytes, default.queued_bytes),

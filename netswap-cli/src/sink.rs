@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use tempfile::NamedTempFile;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter};
 
 use crate::failure::Failure;
 use crate::output;
+
+/// Bytes that are written at a time.
+const WRITE_AT_ONCE: usize = 1 << 20;
 
 /// A place for data.
 pub(crate) enum Sink {
@@ -66,12 +69,12 @@ impl Sink {
     /// The system has no more descriptors.
     pub(crate) fn writer(&self) -> Result<Pin<Box<dyn AsyncWrite + Send>>, Failure> {
         let (file, path) = match self {
-            Self::Stdout => return Ok(Box::pin(tokio::io::stdout())),
+            Self::Stdout => return Ok(buffered(tokio::io::stdout())),
             Self::Device(file, path) => (file, path),
             Self::File(file) => (file.temporary.as_file(), &file.path),
         };
         let file = file.try_clone().map_err(|error| cannot_write(path, &error))?;
-        Ok(Box::pin(tokio::fs::File::from_std(file)))
+        Ok(buffered(tokio::fs::File::from_std(file)))
     }
 
     /// All bytes have been written.
@@ -101,6 +104,11 @@ impl Sink {
             Self::File(file) => cannot_write(&file.path, &error),
         }
     }
+}
+
+/// Every write to a file or to stdout is done by another thread: few large ones go faster than many small ones.
+fn buffered(writer: impl AsyncWrite + Send + 'static) -> Pin<Box<dyn AsyncWrite + Send>> {
+    Box::pin(BufWriter::with_capacity(WRITE_AT_ONCE, writer))
 }
 
 impl NewFile {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use netswap_tokio::Error;
 use netswap_tokio::core::config::MAX_RECORD;
+use netswap_tokio::{Error, Version};
 
 use crate::args::{Connection, Get, Put, Replace};
 use crate::failure::Failure;
@@ -17,6 +17,11 @@ use crate::target::{self, Address};
 
 /// Stores data in a new record. With `--hold`, gives back what is to be held.
 pub(crate) async fn put(args: Put) -> Result<Option<Held>, Failure> {
+    if let Some(target) = args.to {
+        let Put { file, if_version, connection, .. } = args;
+        replace(Replace { target, file, if_version, connection }).await?;
+        return Ok(None);
+    }
     let server = &args.connection.server;
     let source = source(&args.file, &args.connection, server).await?;
     let session = Session::open(&args.connection, server).await?;
@@ -63,7 +68,7 @@ pub(crate) async fn get(args: Get) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Puts new data in the place of a record's.
+/// Puts new data in the place of a record's, whatever its version or only if it has a certain one.
 pub(crate) async fn replace(args: Replace) -> Result<(), Failure> {
     let pointer = args.target.pointer;
     let server = args.target.server(&args.connection);
@@ -72,7 +77,10 @@ pub(crate) async fn replace(args: Replace) -> Result<(), Failure> {
     let mut progress = Progress::begin("sending");
     let (len, reader) = (source.len.into(), source.into_reader());
     let update = |sent, total| progress.update(sent, total);
-    let replaced = session.client.replace_from(pointer, reader, len, update).await;
+    let replaced = match args.if_version.map(Version) {
+        None => session.client.replace_from(pointer, reader, len, update).await,
+        Some(version) => session.client.compare_and_replace_from(pointer, version, reader, len, update).await,
+    };
     progress.end();
     let version = replaced.map_err(|error| session.failure(pointer, error))?;
     output::line(format_args!("version {version}"))?;
@@ -82,7 +90,7 @@ pub(crate) async fn replace(args: Replace) -> Result<(), Failure> {
 
 /// Opens what is to be sent. Before a pipe is read to its end, the server is asked whether it is there and how much it
 /// takes: what has been read from a pipe is lost when the program fails.
-async fn source(path: &Path, options: &Connection, server: &Address) -> Result<Source, Failure> {
+pub(crate) async fn source(path: &Path, options: &Connection, server: &Address) -> Result<Source, Failure> {
     let origin = Origin::open(path)?;
     let mut limit = MAX_RECORD;
     if origin.is_pipe() {

@@ -1,4 +1,4 @@
-//! Values of flags: sizes, durations, keys.
+//! Values of flags: sizes, places in records, durations, keys.
 
 use std::time::Duration;
 
@@ -11,6 +11,19 @@ pub(crate) fn size(text: &str) -> Result<ByteSize, &'static str> {
     text.trim()
         .parse()
         .map_err(|_| "a size is a number of bytes, or a number with a unit: 4096, 64KiB, 1.5GiB, 2GB")
+}
+
+/// Reads an offset in a record, or a length: a plain number of bytes, or one in hex.
+pub(crate) fn position(text: &str) -> Result<u32, &'static str> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => (hex, 16),
+        None => (text, 10),
+    };
+    // A sign is none of the digits, though the standard library takes it.
+    let number = digits.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(digits);
+    number
+        .and_then(|digits| u32::from_str_radix(digits, radix).ok())
+        .ok_or("a number of bytes up to 4294967295, plain or in hex: 4096, 0x1000")
 }
 
 /// Reads a duration with its units.
@@ -62,6 +75,18 @@ mod tests {
         assert_eq!(read("2GB"), Ok(2_000_000_000));
         for wrong in ["", "-1", "MiB", "1 apple", "1e3"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn positions_are_plain_or_hex() {
+        for (text, expected) in
+            [("0", 0), ("4096", 4096), ("0x1000", 4096), ("0XfF", 255), ("4294967295", u32::MAX), ("007", 7)]
+        {
+            assert_eq!(position(text), Ok(expected), "{text}");
+        }
+        for wrong in ["", "-1", "+1", "0x", "0x+1", "1e3", "ff", "4294967296", "0x100000000", "1KiB", "1 "] {
+            assert!(position(wrong).is_err(), "{wrong}");
         }
     }
 

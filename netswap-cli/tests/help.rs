@@ -6,11 +6,15 @@ mod common;
 
 use common::{netswap, run};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "put",
     "get",
     "replace",
+    "read",
+    "write",
+    "append",
+    "add",
     "rm",
     "stat",
     "ls",
@@ -77,7 +81,7 @@ fn shells_learn_the_commands() {
 
 #[test]
 fn a_wrong_command_line_is_told_what_is_wrong() {
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 24] = [
         (&[], "Usage"),
         (&["fetch"], "fetch"),
         (&["get"], "POINTER"),
@@ -86,6 +90,15 @@ fn a_wrong_command_line_is_told_what_is_wrong() {
         (&["get", "netswap://host/c0ffee"], "16 hex digits"),
         (&["get", "netswap://:1/00c0ffee00c0ffee"], "names no server"),
         (&["get", "http://host/00c0ffee00c0ffee"], "netswap://"),
+        (&["read", "00c0ffee00c0ffee", "--offset", "1KiB"], "plain or in hex"),
+        (&["read", "00c0ffee00c0ffee", "--length", "4294967296"], "up to 4294967295"),
+        (&["write", "00c0ffee00c0ffee"], "--offset"),
+        (&["write", "00c0ffee00c0ffee", "--offset", "-1"], "--offset"),
+        (&["add", "00c0ffee00c0ffee", "much"], "much"),
+        (&["add", "00c0ffee00c0ffee", "9223372036854775808"], "9223372036854775808"),
+        (&["replace", "00c0ffee00c0ffee", "--if-version", "new"], "--if-version"),
+        (&["put", "--if-version", "2"], "--to"),
+        (&["put", "--to", "00c0ffee00c0ffee", "--hold"], "--hold"),
         (&["chmod", "rwx", "00c0ffee00c0ffee"], "letters r (read), w (write) and t (takeover)"),
         (&["transfer", "00c0ffee00c0ffee", "0000000000000000"], "an owner is 16 hex digits"),
         (&["ping", "-n", "0"], "0 is not in 1.."),

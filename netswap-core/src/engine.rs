@@ -83,6 +83,16 @@ pub enum Mail {
     Last(Xid, Vec<Notification<Data>>),
 }
 
+impl Mail {
+    /// The watch or the waiting read that it is for.
+    #[must_use]
+    pub fn xid(&self) -> Xid {
+        match self {
+            Self::Answer(xid, _) | Self::News(xid) | Self::Last(xid, _) => *xid,
+        }
+    }
+}
+
 /// What a connection deals with alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incident {

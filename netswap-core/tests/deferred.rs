@@ -14,7 +14,7 @@ use netswap_core::error::{Refusal, Violation};
 use netswap_core::memory::{Budget, Data, Payload};
 use netswap_core::time::Instant;
 use netswap_core::types::{Owner, Pointer, Version, Xid};
-use netswap_core::wire::{Notification, Reply, Request};
+use netswap_core::wire::{Ending, Notification, Reply, Request};
 use support::wire::{self, Assembler, Message, abort, aborted, ok, op, packets, pattern, ping};
 
 /// An engine that takes requests, answers none, and notes what it is told.
@@ -23,6 +23,8 @@ struct Later {
     taken: Vec<Xid>,
     incidents: Vec<Incident>,
     departed: usize,
+    mail: Vec<Mail>,
+    forgotten: Vec<Xid>,
 }
 
 impl Engine for Later {
@@ -36,14 +38,16 @@ impl Engine for Later {
     }
 
     fn take_mail(&mut self, _: Peer) -> Vec<Mail> {
-        Vec::new()
+        std::mem::take(&mut self.mail)
     }
 
     fn take_news(&mut self, _: Peer, _: Xid) -> Vec<Notification<Data>> {
         Vec::new()
     }
 
-    fn forget(&mut self, _: Peer, _: Xid) {}
+    fn forget(&mut self, _: Peer, xid: Xid) {
+        self.forgotten.push(xid);
+    }
 
     fn depart(&mut self, _: Peer, _: Instant) {
         self.departed += 1;
@@ -176,6 +180,47 @@ fn a_violation_does_not_wait_for_answers() {
     bench.now = bench.now + Duration::from_secs(1);
     bench.connection.handle_timeout(bench.now, &mut bench.engine);
     assert_eq!(bench.connection.phase(), Phase::Closed);
+}
+
+#[test]
+fn a_watch_may_begin_late() {
+    let mut bench = bench(|_| {});
+    let last = || Mail::Last(Xid(1), vec![Notification::Ended(Ending::Deleted)]);
+    bench.send(wire::watch(1, 7, false));
+    // It is no watch yet: what comes for it is for another.
+    bench.engine.mail.push(last());
+    bench.connection.handle_mail(bench.now, &mut bench.engine);
+    assert_eq!(bench.replies(), []);
+    bench.engine.mail.clear();
+    bench.connection.answer(Xid(1), Reply::Watching(Version(5)), bench.now, &mut bench.engine);
+    assert_eq!(bench.replies(), [written(1, 5)]);
+    bench.engine.mail.push(last());
+    bench.connection.handle_mail(bench.now, &mut bench.engine);
+    assert_eq!(bench.replies(), [wire::ended(1, wire::DELETED)]);
+
+    bench.send([wire::watch(2, 7, false), wire::watch(3, 7, false), abort(2)].concat());
+    assert_eq!(bench.replies(), [aborted(2)]);
+    assert_eq!(bench.engine.forgotten, [Xid(2)]);
+    bench.connection.answer(Xid(3), Reply::Watching(Version(5)), bench.now, &mut bench.engine);
+    bench.send(ping(3, ""));
+    assert_eq!(bench.replies(), [written(3, 5), wire::malformed(3, 4)]);
+}
+
+#[test]
+fn a_watch_that_begins_after_the_end_ends_at_once() {
+    for shutdown in [false, true] {
+        let mut bench = bench(|_| {});
+        bench.send(wire::watch(1, 7, false));
+        if shutdown {
+            bench.connection.handle_shutdown(bench.now);
+        } else {
+            bench.connection.handle_eof(bench.now, &mut bench.engine);
+        }
+        bench.connection.answer(Xid(1), Reply::Watching(Version(5)), bench.now, &mut bench.engine);
+        assert_eq!(bench.replies(), [written(1, 5), aborted(1)]);
+        assert_eq!(bench.engine.forgotten, [Xid(1)]);
+        assert_ne!(bench.connection.phase(), Phase::Open);
+    }
 }
 
 #[test]

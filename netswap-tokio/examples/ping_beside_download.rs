@@ -13,8 +13,12 @@ use std::time::{Duration, Instant};
 use netswap_tokio::core::types::Access;
 use netswap_tokio::{Client, Error};
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Result<(), Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().event_interval(4).enable_all().build()?;
+    Ok(runtime.block_on(run())?)
+}
+
+async fn run() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let server = arguments.next().unwrap_or_else(|| "127.0.0.1:7420".into());
     let size = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(200) * 1_000_000;

@@ -6,6 +6,7 @@
 mod client;
 mod server;
 mod socket;
+mod timer;
 
 /// The examples of the README compile and run.
 #[cfg(doctest)]

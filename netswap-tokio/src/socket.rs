@@ -15,6 +15,9 @@ const BACKLOG: i32 = 1024;
 #[cfg(target_os = "linux")]
 const UNSENT_AT_MOST: u32 = 128 * 1024;
 
+/// Bytes that lie in a short receive queue.
+const RECEIVED_AT_MOST: usize = 256 * 1024;
+
 /// A listening socket, of both IP versions where the address is an IPv6 wildcard.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -41,4 +44,11 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(UNSENT_AT_MOST)?;
     Ok(())
+}
+
+/// Has the system hold fewer bytes that have arrived and were not read. They lie in front of every later reply, a large
+/// download's in front of a small one's. A connection that is short needs no more to be fast; a long one does, and is
+/// better left to the system.
+pub(crate) fn shorten_receive_queue(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_recv_buffer_size(RECEIVED_AT_MOST)
 }

@@ -24,7 +24,9 @@ Examples:
   netswap put level.map                         prints a pointer; only this address can use it
   netswap put level.map --access r --url        everybody who has the URL may read
   netswap put level.map --access rt --hold      stays until Ctrl-C; others may take it over
-  tar c saves | netswap put - --access rwt      from a pipe; others may read, write, take over")]
+  tar c saves | netswap put - --access rwt      from a pipe; others may read, write, take over
+  netswap put level.map --to 00c0ffee00c0ffee --if-version 2
+                                                into a record that there is, if nobody has written since version 2")]
 pub(crate) struct Put {
     /// The file to store; `-` is stdin.
     #[arg(default_value = "-", hide_default_value = true)]
@@ -38,6 +40,12 @@ pub(crate) struct Put {
     /// Print netswap://HOST:PORT/POINTER, with the server as --server names it.
     #[arg(long)]
     pub(crate) url: bool,
+    /// Put the data in the place of this record's, as `netswap replace` does, instead of making a new record.
+    #[arg(long, value_name = "POINTER", conflicts_with_all = ["access", "hold", "url"])]
+    pub(crate) to: Option<Target>,
+    /// With --to: only if the record has this version.
+    #[arg(long, value_name = "VERSION", requires = "to")]
+    pub(crate) if_version: Option<u64>,
     /// How to reach the server.
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -72,7 +80,9 @@ breaks changes nothing. Others than the owner need the right w.
 
 Examples:
   netswap replace 00c0ffee00c0ffee level.map    prints the new version: version 2
-  date | netswap replace 00c0ffee00c0ffee -")]
+  date | netswap replace 00c0ffee00c0ffee -
+  netswap replace 00c0ffee00c0ffee level.map --if-version 2
+                                                only if nobody has written since version 2")]
 pub(crate) struct Replace {
     /// The record: a pointer or a URL.
     #[arg(value_name = "POINTER")]
@@ -80,6 +90,9 @@ pub(crate) struct Replace {
     /// The file with the new data; `-` is stdin.
     #[arg(default_value = "-", hide_default_value = true)]
     pub(crate) file: PathBuf,
+    /// Replace the data only if the record has this version, as `netswap stat` tells it.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) if_version: Option<u64>,
     /// How to reach the server.
     #[command(flatten)]
     pub(crate) connection: Connection,

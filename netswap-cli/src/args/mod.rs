@@ -1,6 +1,7 @@
 //! The command line.
 
 mod clients;
+mod ranges;
 mod serve;
 
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use clients::{Chmod, Get, List, Ping, Put, Remove, Replace, Stat, Takeover, Transfer, WhoAmI};
+pub(crate) use ranges::{Add, Append, Read, Write};
 pub(crate) use serve::{LimitArgs, Runtime, Serve};
 
 use crate::target::Address;
@@ -56,6 +58,14 @@ pub(crate) enum Command {
     Get(Get),
     /// Put new data in the place of a record's.
     Replace(Replace),
+    /// Fetch a part of a record.
+    Read(Read),
+    /// Write over a part of a record, or beyond its end.
+    Write(Write),
+    /// Add data at the end of a record.
+    Append(Append),
+    /// Add to a number in a record, and print it.
+    Add(Add),
     /// Delete records.
     Rm(Remove),
     /// Tell a record's length, version, owner, rights and time left.

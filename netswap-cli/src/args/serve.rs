@@ -33,6 +33,9 @@ pub(crate) struct Serve {
     /// How long records outlive their owner's last connection.
     #[arg(long, env = "NETSWAP_GRACE", value_name = "DURATION", default_value = "5m", value_parser = values::duration)]
     pub(crate) grace: Duration,
+    /// The longest grace and time to live that a client may set for its records.
+    #[arg(long, env = "NETSWAP_MAX_LIFETIME", value_name = "DURATION", default_value = "24h", value_parser = values::duration)]
+    pub(crate) max_lifetime: Duration,
     /// The limits.
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
@@ -101,6 +104,9 @@ pub(crate) struct LimitArgs {
     /// is more].
     #[arg(long, env = "NETSWAP_MAX_UNFINISHED", value_name = "SIZE", value_parser = values::size)]
     pub(crate) max_unfinished: Option<ByteSize>,
+    /// Watches and waiting reads of one connection [default: 4096].
+    #[arg(long, env = "NETSWAP_MAX_WATCHES", value_name = "N")]
+    pub(crate) max_watches: Option<u32>,
     /// Replies of one connection that wait to be taken; beyond, the server reads no more from it [default: 1024].
     #[arg(long, env = "NETSWAP_MAX_QUEUED_REPLIES", value_name = "N")]
     pub(crate) max_queued_replies: Option<u32>,

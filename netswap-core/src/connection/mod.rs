@@ -201,6 +201,11 @@ impl Connection {
         if let Some(at) = self.executing.iter().rposition(|it| *it == xid) {
             self.executing.remove(at);
             self.reply(xid, reply, engine);
+            if matches!(self.stage, Stage::Flushing { .. }) && self.give_up_standing(xid, engine) {
+                // A watch that begins after all others have ended.
+                self.abort(xid);
+            }
+            self.take_mail(engine);
         }
         self.settle(now);
     }

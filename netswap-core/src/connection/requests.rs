@@ -13,6 +13,9 @@ use crate::time::Instant;
 use crate::types::{Pointer, Xid};
 use crate::wire::{ABORT, Fragment, Header, Message, Opcode, Operands, Reply, Request};
 
+/// Of the reply bytes that may wait, how many news leave to replies, where that is less than a quarter.
+const KEPT_FREE_OF_NEWS: u64 = 1 << 20;
+
 impl Connection {
     fn is_reading_packets(&self) -> bool {
         matches!(self.stage, Stage::Open | Stage::Ending(_))
@@ -22,6 +25,15 @@ impl Connection {
         let limits = &self.config.limits;
         let replies = self.output.messages() + self.executing.len();
         replies < limits.queued_replies as usize && self.output.len() < limits.queued_bytes
+    }
+
+    /// Whether there is room for news: they leave some to replies, or they could keep requests from being read.
+    pub(super) fn has_room_for_news(&self) -> bool {
+        let limits = &self.config.limits;
+        let replies = self.output.messages() + self.executing.len();
+        let most = limits.queued_replies - limits.queued_replies / 4;
+        let bytes = limits.queued_bytes - (limits.queued_bytes / 4).min(KEPT_FREE_OF_NEWS);
+        replies < most as usize && self.output.len() < bytes
     }
 
     pub(super) fn read_backlog(&mut self, now: Instant, engine: &mut impl Engine) {
@@ -134,7 +146,7 @@ impl Connection {
                 engine.note(Incident::Refused(message.opcode, refusal));
                 self.output.push(xid, Reply::<Data>::Refused(refusal).encode());
                 if last {
-                    self.unfinished -= message.unfinished() as u64;
+                    // A message of one packet: nothing of it counted.
                     return Ok(());
                 }
                 self.discarding += 1;
@@ -187,12 +199,7 @@ impl Connection {
 
     fn execute(&mut self, xid: Xid, request: Request<Payload>, now: Instant, engine: &mut impl Engine) {
         match engine.execute(self.peer, xid, request, now) {
-            Execution::Done(reply) => {
-                if matches!(reply, Reply::Watching(_)) {
-                    self.standing.insert(xid);
-                }
-                self.reply(xid, reply, engine);
-            }
+            Execution::Done(reply) => self.reply(xid, reply, engine),
             Execution::Later => self.executing.push(xid),
             Execution::Waiting => {
                 self.standing.insert(xid);
@@ -203,6 +210,9 @@ impl Connection {
     }
 
     pub(super) fn reply(&mut self, xid: Xid, reply: Reply<Data>, engine: &mut impl Engine) {
+        if matches!(reply, Reply::Watching(_)) {
+            self.standing.insert(xid);
+        }
         let message = match reply {
             Reply::Pointers(pointers) => self.list(pointers).unwrap_or_else(|refusal| {
                 // The request itself was counted when it was carried out.
@@ -243,7 +253,11 @@ impl Connection {
         }
         let before = self.executing.len();
         self.executing.retain(|it| *it != xid);
-        abandoned |= self.executing.len() < before;
+        if self.executing.len() < before {
+            // It may become a watch, of which nobody would want to know.
+            engine.forget(self.peer, xid);
+            abandoned = true;
+        }
         abandoned |= self.give_up_standing(xid, engine);
         abandoned |= self.output.cancel(xid);
         if abandoned {

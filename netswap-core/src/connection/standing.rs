@@ -38,7 +38,7 @@ impl Connection {
     /// Sends the news of watches, of each only when its earlier ones have left: what happens meanwhile folds into one.
     pub(super) fn tell_news(&mut self, engine: &mut impl Engine) {
         for _ in 0..self.newsworthy.len() {
-            if !self.has_room() {
+            if !self.has_room_for_news() {
                 break;
             }
             let Some(xid) = self.newsworthy.pop_front() else { break };

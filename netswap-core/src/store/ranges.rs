@@ -24,14 +24,14 @@ impl Store {
     pub(super) fn fetch_add(&mut self, pointer: Pointer, offset: u32, delta: i64) -> Answer {
         let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
         record.data.allow_write(record.data.len(), &self.budget)?;
-        let at = offset as usize;
-        let number = record.data.as_ref().get(at..).and_then(|rest| rest.first_chunk());
+        let offset = offset as usize;
+        let number = record.data.as_ref().get(offset..).and_then(|rest| rest.first_chunk());
         let value = i64::from_be_bytes(*number.ok_or(Refusal::AddressFault)?).wrapping_add(delta);
-        let old = record.data.write(at, &value.to_be_bytes(), &self.budget)?;
+        let old = record.data.write(offset, &value.to_be_bytes(), &self.budget)?;
         let version = record.version.next();
         record.version = version;
         self.discard(old);
-        self.announce_write(pointer, Some((offset, &value.to_be_bytes())));
+        self.announce_write(pointer, Some((offset as u32, &value.to_be_bytes())));
         Ok(Reply::Added { version, value })
     }
 

@@ -49,9 +49,11 @@ pub(super) enum Read {
 #[derive(Debug, Default)]
 struct News {
     written: Option<Written>,
+    /// Who asked for the record before its owner changed.
+    asked_before: Option<Owner>,
     owner: Option<Owner>,
     access: Option<Access>,
-    requested: Option<Owner>,
+    asked: Option<Owner>,
 }
 
 #[derive(Debug)]
@@ -71,12 +73,23 @@ pub(super) struct Desk {
 
 impl News {
     fn is_empty(&self) -> bool {
-        matches!(self, Self { written: None, owner: None, access: None, requested: None })
+        matches!(self, Self { written: None, asked_before: None, owner: None, access: None, asked: None })
+    }
+
+    /// The record has another owner. It was the former one who was asked for the record until now.
+    fn changed_hands(&mut self, owner: Option<Owner>) {
+        if owner.is_some() {
+            let asked = self.asked.take();
+            if self.owner.is_none() {
+                self.asked_before = asked.or(self.asked_before);
+            }
+            self.owner = owner;
+        }
     }
 
     /// As notifications, in the order in which they are told.
     fn tell(&mut self, push: bool, record: &Record) -> Vec<Notification<Data>> {
-        let Self { written, owner, access, requested } = core::mem::take(self);
+        let Self { written, asked_before, owner, access, asked } = core::mem::take(self);
         let written = written.map(|written| match written {
             Written::Range { version, offset, data } => Notification::RangeChanged { version, offset, data },
             Written::Newest => {
@@ -85,8 +98,9 @@ impl News {
         });
         let owner = owner.map(Notification::OwnerChanged);
         let access = access.map(Notification::AccessChanged);
-        let requested = requested.map(Notification::OwnershipRequested);
-        written.into_iter().chain(owner).chain(access).chain(requested).collect()
+        let asked_before = asked_before.map(Notification::OwnershipRequested);
+        let asked = asked.map(Notification::OwnershipRequested);
+        written.into_iter().chain(asked_before).chain(owner).chain(access).chain(asked).collect()
     }
 }
 
@@ -140,10 +154,12 @@ impl Store {
         told
     }
 
-    /// A connection gives up a watch or a waiting read.
+    /// A connection gives up a watch or a waiting read. What there is for it is dropped, taken or not: the next
+    /// transaction with its XID must not get it.
     pub fn forget(&mut self, id: ConnectionId, xid: Xid) {
-        let pointer = self.connections.get_mut(&id).and_then(|it| it.desk.standing.remove(&xid));
-        if let Some(pointer) = pointer {
+        let Some(attendance) = self.connections.get_mut(&id) else { return };
+        attendance.desk.mail.retain(|mail| mail.xid() != xid);
+        if let Some(pointer) = attendance.desk.standing.remove(&xid) {
             self.drop_standing(pointer, id, xid);
         }
     }
@@ -233,7 +249,7 @@ impl Store {
             if watch.news.is_empty() {
                 woken.push((*id, *xid));
             }
-            watch.news.owner = owner.or(watch.news.owner);
+            watch.news.changed_hands(owner);
             watch.news.access = access.or(watch.news.access);
             true
         });
@@ -263,7 +279,8 @@ impl Store {
             if watch.news.is_empty() {
                 woken.push((*id, *xid));
             }
-            watch.news.requested = Some(requester);
+            watch.news.asked = Some(requester);
+            watch.news.asked_before = None;
         }
         woken.into_iter().for_each(|(id, xid)| self.post(id, Mail::News(xid)));
     }

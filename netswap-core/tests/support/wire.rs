@@ -21,7 +21,11 @@ pub(crate) mod op {
     pub(crate) const COMPARE: u8 = 13;
     pub(crate) const ADD: u8 = 14;
     pub(crate) const IF_CHANGED: u8 = 15;
+    pub(crate) const WATCH: u8 = 16;
     pub(crate) const LIST: u8 = 17;
+    pub(crate) const RESERVE: u8 = 18;
+    pub(crate) const SET_LIFETIME: u8 = 19;
+    pub(crate) const REQUEST_OWNERSHIP: u8 = 20;
     pub(crate) const UNKNOWN: u8 = 21;
     pub(crate) const ABORT: u8 = 255;
 }
@@ -96,6 +100,27 @@ pub(crate) fn add(xid: u32, pointer: u64, offset: u32, delta: i64) -> Vec<u8> {
 /// RESOLVE_IF_CHANGED (§3.20).
 pub(crate) fn if_changed(xid: u32, pointer: u64, version: u64) -> Vec<u8> {
     about(xid, op::IF_CHANGED, pointer, version.to_be_bytes())
+}
+
+/// WATCH_RECORD (§3.21).
+pub(crate) fn watch(xid: u32, pointer: u64, push: bool) -> Vec<u8> {
+    request(xid, op::WATCH, u8::from(push), pointer.to_be_bytes())
+}
+
+/// SET_LIFETIME (§3.23).
+pub(crate) fn lifetime(xid: u32, pointer: u64, grace: u32, ttl: u32, heir: u64) -> Vec<u8> {
+    let rest = [&grace.to_be_bytes()[..], &ttl.to_be_bytes(), &heir.to_be_bytes()].concat();
+    about(xid, op::SET_LIFETIME, pointer, rest)
+}
+
+/// UPDATE_RECORD_PERMISSIONS (§3.5).
+pub(crate) fn permit(xid: u32, pointer: u64, access: u8) -> Vec<u8> {
+    request(xid, op::PERMIT, access, pointer.to_be_bytes())
+}
+
+/// TRANSFER_RECORD (§3.10).
+pub(crate) fn transfer(xid: u32, pointer: u64, owner: u64) -> Vec<u8> {
+    about(xid, op::TRANSFER, pointer, owner.to_be_bytes())
 }
 
 /// An ABORT (§2.5).
@@ -198,6 +223,47 @@ pub(crate) fn too_large(xid: u32, limit: u32) -> Message {
 pub(crate) fn quota(xid: u32, detail: u8, limit: u64) -> Message {
     reply(xid, 8, detail, limit.to_be_bytes())
 }
+
+/// CHANGED to a pushing watch (§4.3).
+pub(crate) fn pushed(xid: u32, version: u64, data: impl AsRef<[u8]>) -> Message {
+    reply(xid, 11, 1, [&version.to_be_bytes(), data.as_ref()].concat())
+}
+
+/// CHANGED to a watch that does not push (§4.3).
+pub(crate) fn noticed(xid: u32, version: u64) -> Message {
+    pushed(xid, version, [])
+}
+
+/// RANGE_CHANGED (§4.3).
+pub(crate) fn patched(xid: u32, version: u64, offset: u32, bytes: impl AsRef<[u8]>) -> Message {
+    let at = [&version.to_be_bytes()[..], &offset.to_be_bytes()].concat();
+    reply(xid, 11, 2, [&at, bytes.as_ref()].concat())
+}
+
+/// ACCESS_CHANGED (§4.3).
+pub(crate) fn access_changed(xid: u32, access: u8) -> Message {
+    reply(xid, 11, 3, [access])
+}
+
+/// OWNER_CHANGED (§4.3).
+pub(crate) fn owner_changed(xid: u32, owner: u64) -> Message {
+    reply(xid, 11, 4, owner.to_be_bytes())
+}
+
+/// OWNERSHIP_REQUESTED (§4.3).
+pub(crate) fn ownership_requested(xid: u32, owner: u64) -> Message {
+    reply(xid, 11, 5, owner.to_be_bytes())
+}
+
+/// A final notification (§4.3).
+pub(crate) fn ended(xid: u32, kind: u8) -> Message {
+    reply(xid, 11, kind, [])
+}
+
+/// The final kinds of notifications (§4.3).
+pub(crate) const DELETED: u8 = 16;
+pub(crate) const EXPIRED: u8 = 17;
+pub(crate) const ACCESS_LOST: u8 = 18;
 
 pub(crate) fn aborted(xid: u32) -> Message {
     reply(xid, 255, 0, [])

@@ -12,13 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Disconnect;
 use super::shared::{Deliveries, Shared, deliver};
-use super::timer::Timer;
+use crate::timer::Timer;
 
 /// Slices written at a time: more than the output's window has of full packets.
 const SLICES_AT_MOST: usize = 128;
 
 /// After so many steps other tasks have their turn, whatever the stream does.
-const STEPS_AT_A_TIME: usize = 64;
+const STEPS_AT_A_TIME: usize = 4;
 
 /// How long the last bytes of a client that is being closed may take to leave.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);

@@ -16,7 +16,6 @@ mod ranges;
 mod reserved;
 mod shared;
 mod streaming;
-mod timer;
 mod watch;
 mod watches;
 

@@ -8,17 +8,19 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use netswap_core::connection::{Connection, Phase};
-use netswap_core::time::Instant;
 use netswap_core::wire::READ_AT_MOST;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::shared::Attendance;
+use crate::timer::Timer;
 
 /// Slices written at a time: more than the output's window has.
 const SLICES_AT_MOST: usize = 128;
+
+/// After so many steps other connections of the thread have their turn, and the system is asked what has arrived.
+const STEPS_AT_A_TIME: usize = 4;
 
 /// How often a connection is read once more after the server was told to stop, for requests that had arrived by then.
 const LAST_READS: u32 = 16;
@@ -42,7 +44,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut last_reads = LAST_READS;
     let closed = poll_fn(|cx| {
         socket.attendance.bell.register(cx.waker());
-        loop {
+        for _ in 0..STEPS_AT_A_TIME {
             let moved = match socket.step(cx) {
                 Ok(moved) => moved,
                 Err(error) => return Poll::Ready(Err(error)),
@@ -65,6 +67,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 return Poll::Pending;
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     })
     .await;
     if let Err(error) = closed {
@@ -108,8 +112,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             read?;
             moved = true;
         }
-        if !moved && self.timer.poll(cx, &self.machine, &self.attendance).is_ready() {
-            let shared = &self.attendance.shared;
+        let shared = &self.attendance.shared;
+        let deadline = || self.machine.poll_timeout().map(|at| shared.system_time(at));
+        if !moved && self.timer.poll(cx, deadline()).is_ready() {
             self.machine.handle_timeout(shared.now(), &mut &**shared);
             moved = true;
         }
@@ -148,27 +153,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
             Poll::Ready(Ok(()))
         })
-    }
-}
-
-/// Wakes the task when the machine wants it.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<(Instant, Pin<Box<Sleep>>)>,
-}
-
-impl Timer {
-    /// Ready when the machine's timeout may have come. A timeout that has moved away is found out when it would have been.
-    fn poll(&mut self, cx: &mut Context<'_>, machine: &Connection, attendance: &Attendance) -> Poll<()> {
-        let Some(deadline) = machine.poll_timeout() else { return Poll::Pending };
-        let armed = self.sleep.as_ref().is_some_and(|(armed, _)| *armed <= deadline);
-        if !armed {
-            let sleep = tokio::time::sleep_until(attendance.shared.system_time(deadline).into());
-            self.sleep = Some((deadline, Box::pin(sleep)));
-        }
-        let Some((_, sleep)) = &mut self.sleep else { return Poll::Pending };
-        ready!(sleep.as_mut().poll(cx));
-        self.sleep = None;
-        Poll::Ready(())
     }
 }

@@ -32,6 +32,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A server that is bound to its address and serves as long as [`run`](Self::run) runs.
 ///
+/// It runs on any tokio runtime. On one with a single thread, set `event_interval` to 4 or so: after as many turns of
+/// connections at the latest the runtime asks the system what has arrived, and a connection's turn can take 256 KiB.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), netswap_tokio::ServerError> {

@@ -72,8 +72,8 @@ impl Shared {
     }
 
     /// The moment of the core as one of the operating system.
-    pub(super) fn system_time(&self, moment: Instant) -> std::time::Instant {
-        self.start + moment.since_start()
+    pub(super) fn system_time(&self, moment: Instant) -> tokio::time::Instant {
+        (self.start + moment.since_start()).into()
     }
 
     /// The store, for one call. A panic in one connection's call does not take it from the others.

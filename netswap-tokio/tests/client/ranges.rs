@@ -98,7 +98,7 @@ async fn parts_may_be_streamed() {
     assert_eq!((version.unwrap(), seen), (Version(2), 3_000_000));
     let added = client.append_from(pointer, &data[..], 2_000_000, |_, _| ()).await.unwrap();
     assert_eq!(added, Appended { version: Version(3), offset: 3_000_050 });
-    let expected = [&vec![1; 50], &data[..], &data[..2_000_000]].concat();
+    let expected = [&[1; 50], &data[..], &data[..2_000_000]].concat();
     assert!(client.resolve(pointer).await.unwrap() == expected);
     let part = client.read_range(pointer, 60, 2_500_000).await.unwrap();
     assert!(part.data == data[10..2_500_010] && part.record_len == 5_000_050);

@@ -9,14 +9,14 @@ use tokio::time::{Instant, Sleep};
 
 /// One timer, for a deadline that mostly moves away.
 #[derive(Debug, Default)]
-pub(super) struct Timer {
+pub(crate) struct Timer {
     sleep: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl Timer {
     /// Ready when the deadline may have come: one that has moved away is found out when it would have been. Never
     /// ready outside of a tokio runtime.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline.filter(|_| Handle::try_current().is_ok()) else { return Poll::Pending };
         let armed = self.sleep.as_ref().is_some_and(|(armed, _)| *armed <= deadline);
         if !armed {
