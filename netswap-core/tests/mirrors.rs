@@ -1,7 +1,7 @@
 //! A watching client, a server and a writer that shares the record, joined by pipes that deliver what and when the test
 //! says: whatever is written, folded, cut and given up, the copies that the watches keep become the record.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, VecDeque};
 

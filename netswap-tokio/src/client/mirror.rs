@@ -91,7 +91,8 @@ impl Mirror {
     }
 
     /// Waits until there are other data, and moves on to the newest that are here. Tells their version: where it is
-    /// more than one above the version before, states between were missed.
+    /// more than one above the version before, states between were passed over. Where the copy did not
+    /// [follow](Self::is_live) its record, it waits until it does again.
     ///
     /// # Errors
     ///
@@ -101,16 +102,18 @@ impl Mirror {
     ///
     /// Nothing is lost when the future is dropped.
     pub async fn changed(&mut self) -> Result<Version, Error> {
+        // Of a copy that did not follow, any data are other data.
         let before = self.live.then_some(self.version());
         loop {
             if let Some(ending) = self.ended {
                 return Err(Error::Ended(ending));
             }
-            self.next().await.unwrap_or(Err(Error::Closed))?;
+            let mut about_data = self.next().await.unwrap_or(Err(Error::Closed))?.is_about_data();
             while let Some(change) = self.watch.try_next() {
+                about_data |= change.is_about_data();
                 self.apply(&change);
             }
-            if self.live && before != Some(self.version()) {
+            if about_data && before != Some(self.version()) {
                 return Ok(self.version());
             }
         }

@@ -179,13 +179,16 @@ impl Shared {
     /// The connection has ended: everyone who waits for an answer is told. Whether there will be another connection.
     pub(super) fn link_down(&self, cause: Disconnect, reconnect: bool) -> bool {
         let mut state = self.lock();
-        let State { link, listeners, .. } = &mut *state;
+        let again = reconnect && !state.closing;
+        let State { link, listeners, watches, .. } = &mut *state;
         let Link::Up(machine) = link else { return false };
         machine.handle_eof();
         let mut deliveries = Deliveries::default();
         listeners.tell(&ConnectionEvent::Disconnected { cause: cause.clone() });
+        if !again {
+            watches.expect_the_end();
+        }
         state.deliver(Some(&cause), self.now(), &mut deliveries);
-        let again = reconnect && !state.closing;
         if again {
             state.link = Link::Down;
         } else {
@@ -204,6 +207,7 @@ impl Shared {
             machine.handle_eof();
         }
         let mut deliveries = Deliveries::default();
+        state.watches.expect_the_end();
         state.deliver(None, self.now(), &mut deliveries);
         state.close_link(Disconnect::Stopped, &mut deliveries);
         drop(state);

@@ -31,6 +31,8 @@ pub(super) struct Watches {
     /// How many have been asked for and have not got their OK.
     asked: usize,
     last: u64,
+    /// Whether there will be no more connections.
+    no_more: bool,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,8 @@ struct State {
     stage: Stage,
     /// The record's version when it was armed first.
     version: Option<Version>,
+    /// Whether the application was told of an interruption, and not of its end.
+    interrupted: bool,
     backlog: Backlog,
     reader: Option<Waker>,
 }
@@ -67,9 +71,15 @@ impl Watches {
         let xid = machine.request_with(request.clone(), options, now)?;
         self.last += 1;
         let id = WatchId(self.last);
-        let stage = Stage::Asked(xid);
-        let state =
-            State { request, options, stage, version: None, backlog: Backlog::default(), reader: None };
+        let state = State {
+            request,
+            options,
+            stage: Stage::Asked(xid),
+            version: None,
+            interrupted: false,
+            backlog: Backlog::default(),
+            reader: None,
+        };
         self.all.insert(id, state);
         self.by_xid.insert(xid, id);
         self.asked += 1;
@@ -133,6 +143,7 @@ impl Watches {
             self.asked -= 1;
         }
         state.stage = Stage::Armed(xid);
+        state.interrupted = false;
         match state.version {
             None => state.version = Some(version),
             // The whole record is told again: nothing is lost if this tears what was told before.
@@ -178,13 +189,19 @@ impl Watches {
         let goes_on = goes_on && state.version.is_some();
         let next = if goes_on { Stage::Unarmed } else { Stage::Ended(Some(error)) };
         let before = std::mem::replace(&mut state.stage, next);
-        if goes_on {
+        if goes_on && !self.no_more && !state.interrupted {
+            state.interrupted = true;
             // As above.
             drop(state.backlog.push(Change::Interrupted));
         }
         let reader = state.reader.take();
         self.leave(&before);
         reader
+    }
+
+    /// There will be no more connections: what ends now is no interruption.
+    pub(super) fn expect_the_end(&mut self) {
+        self.no_more = true;
     }
 
     /// There will be no more connections. Who is to be woken.

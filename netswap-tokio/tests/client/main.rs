@@ -5,13 +5,18 @@
 mod broken;
 mod drivers;
 mod dropping;
+mod mirrors;
 mod operations;
+mod proxy;
 mod ranges;
 mod reconnecting;
+mod reserved;
+mod rewatching;
 mod scripted;
 mod streaming;
 #[path = "../support/mod.rs"]
 mod support;
+mod watching;
 
 use std::time::Duration;
 

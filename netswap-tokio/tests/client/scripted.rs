@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use netswap_core::identity::IdentityKey;
 use netswap_core::types::Xid;
-use netswap_core::wire::{ABORT, HEADER_LEN, Header, Identity, MAX_PAYLOAD, Opcode, Reply};
+use netswap_core::wire::{
+    ABORT, HEADER_LEN, Header, Identity, MAX_PAYLOAD, Message, Notification, Opcode, Reply,
+};
 use netswap_tokio::{Client, ConnectOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,6 +79,10 @@ impl Peer {
         self.send(&encode(xid, reply)).await;
     }
 
+    pub(crate) async fn notify(&mut self, xid: u32, notification: Notification<Vec<u8>>) {
+        self.send(&encode_message(xid, notification.encode())).await;
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.0.0.write_all(bytes).await.unwrap();
     }
@@ -100,7 +106,10 @@ impl Peer {
 }
 
 pub(crate) fn encode(xid: u32, reply: Reply<Vec<u8>>) -> Vec<u8> {
-    let message = reply.encode();
+    encode_message(xid, reply.encode())
+}
+
+fn encode_message(xid: u32, message: Message<Vec<u8>>) -> Vec<u8> {
     let payload = [message.operands.as_slice(), &message.body].concat();
     let packets = payload.len().div_ceil(MAX_PAYLOAD).max(1);
     let mut bytes = Vec::with_capacity(payload.len() + packets * HEADER_LEN);
