@@ -91,6 +91,49 @@ fn short() -> Vec<(&'static str, Vec<Event>)> {
                 Event::Wait(30),
             ],
         ),
+        (
+            "watches and waiting reads",
+            vec![
+                on(0, vec![request(1, op::RESERVE, 3, []), wire::watch(8, pointer, true)]),
+                on(
+                    1,
+                    vec![
+                        wire::watch(8, pointer, true),
+                        wire::watch(9, pointer, false),
+                        wire::about(5, op::RESOLVE, pointer, []),
+                        wire::read_range(6, pointer, 1, 2),
+                        abort(6),
+                        wire::append(1, pointer, "hello"),
+                        wire::append(2, pointer, "!"),
+                        abort(9),
+                    ],
+                ),
+                on(
+                    0,
+                    vec![wire::lifetime(2, pointer, 0, 0, 0), wire::permit(3, pointer, 4), ping(8, "taken")],
+                ),
+                Event::Take(0, usize::MAX),
+                on(
+                    1,
+                    vec![
+                        ping(2, "x"),
+                        wire::about(3, op::STAT, pointer, []),
+                        upload(7).remove(0)[..50].to_vec(),
+                    ],
+                ),
+                Event::End(1),
+            ],
+        ),
+        (
+            "an end that is found out in the midst",
+            vec![
+                on(1, vec![request(1, op::CREATE, 1, "hello"), wire::lifetime(2, pointer, 0, 0, 0)]),
+                on(0, vec![wire::watch(8, pointer, true)]),
+                // It is gone, and so is its record, but nothing has happened since.
+                on(1, vec![header(3, 0, op::ABORT, 1)]),
+                on(0, vec![upload(7).remove(0), ping(2, "x"), ping(3, "y")]),
+            ],
+        ),
         ("a shutdown in the midst", vec![on(0, vec![ping(1, "x"), upload(2).remove(0)]), Event::Shutdown]),
     ]
 }
@@ -152,7 +195,7 @@ fn long_transcripts_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let strategy = proptest::collection::vec(any::<Choice>(), 60..200);
     let mut missing: Vec<String> = Vec::new();
-    let outcomes: Vec<_> = (0..100)
+    let outcomes: Vec<_> = (0..300)
         .map(|_| build(&strategy.new_tree(&mut runner).unwrap().current()))
         .map(|events| replay(&events, |bytes| vec![bytes.len()]))
         .collect();
@@ -166,18 +209,19 @@ fn long_transcripts_reach_everything() {
     for opcode in Opcode::ALL {
         check(opcode.to_string(), all.iter().map(|it| it.requests(opcode)).sum());
     }
-    for (code, access) in [(0, 0), (3, 0), (3, 1), (3, 3), (10, 0)] {
+    let kinds = [1, 2, 3, 4, 5, 16, 17, 18].map(|kind| (11, kind));
+    for (code, access) in [(0, 0), (3, 0), (3, 1), (3, 3), (10, 0), (255, 0)].into_iter().chain(kinds) {
         let count = replies.iter().filter(|reply| **reply == (code, access)).count();
         check(format!("code {code} with {access}"), count as u64);
     }
-    let no_refusals = [Code::Ok, Code::Resolved, Code::NotModified];
+    let no_refusals = [Code::Ok, Code::Resolved, Code::NotModified, Code::Notify];
     for code in Code::ALL.into_iter().filter(|it| !no_refusals.contains(it)) {
         check(code.to_string(), all.iter().map(|it| it.refusals(code)).sum());
     }
-    for quota in Quota::ALL.into_iter().filter(|it| *it != Quota::Watches) {
+    for quota in Quota::ALL {
         check(quota.to_string(), all.iter().map(|it| it.quota(quota)).sum());
     }
-    for violation in Violation::ALL.into_iter().filter(|it| *it != Violation::XidInUse) {
+    for violation in Violation::ALL {
         check(violation.to_string(), all.iter().map(|it| it.violations(violation)).sum());
     }
     check("created".into(), all.iter().map(|it| it.records_created).sum());

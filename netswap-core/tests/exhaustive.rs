@@ -23,6 +23,9 @@ const FAR: u32 = 0x5a5a_5a5a;
 /// How long a range is that fits.
 const LENGTH: u32 = 3;
 
+/// A grace and a time to live, in seconds.
+const TIMES: [u32; 2] = [5, 7];
+
 /// What the table of §3.1 says of an operation.
 struct Row {
     access: u8,
@@ -46,6 +49,10 @@ fn row(opcode: u8) -> Option<Row> {
         12 => (0, 8, true, true),
         13 => (0, 16, true, true),
         14 => (0, 20, false, true),
+        16 => (1, 8, false, true),
+        18 => (7, 0, false, false),
+        19 => (0, 24, false, true),
+        20 => (0, 8, false, true),
         _ => return None,
     };
     Some(Row { access, operands, data, about_a_record })
@@ -67,12 +74,12 @@ struct Case {
     access: u8,
     len: usize,
     record: Record,
-    /// Whether offset, length and version are those that the record has, or far from them.
+    /// Whether offset, length and version are those that the record has, and times within the limits; or far from them.
     fits: bool,
 }
 
-/// What the rules of §3.2, §3.15 to §3.20 and §5.1 say of a request about a record of 8 bytes and version 1: code and
-/// ACCESS byte of the one reply, or that there is none.
+/// What the rules of §3.2, §3.15 to §3.24 and §5.1 say of a request about a record of 8 bytes and version 1: code and
+/// ACCESS byte of the one reply, or that there is none. Only a watch may be told more.
 fn rules(case: Case, limit: usize) -> Option<(u8, u8)> {
     let Case { opcode, access, len, record, fits } = case;
     if opcode == 255 {
@@ -92,6 +99,8 @@ fn rules(case: Case, limit: usize) -> Option<(u8, u8)> {
         (5, 1)
     } else if len < row.operands || (data > 0 && !row.data) {
         (5, 2)
+    } else if opcode == op::SET_LIFETIME && !fits {
+        (5, 3)
     } else if row.about_a_record && record == Record::Nowhere {
         (2, 0)
     } else if row.about_a_record && record == Record::Theirs {
@@ -119,6 +128,7 @@ fn operands(opcode: u8, fits: bool) -> Vec<u8> {
         op::WRITE_RANGE => OFFSET.to_be_bytes().to_vec(),
         op::COMPARE | op::IF_CHANGED => 1_u64.to_be_bytes().to_vec(),
         op::ADD => [&0_u32.to_be_bytes()[..], &1_u64.to_be_bytes()].concat(),
+        op::SET_LIFETIME => [&TIMES[0].to_be_bytes()[..], &TIMES[1].to_be_bytes(), &[0; 8]].concat(),
         _ => Vec::new(),
     }
 }
@@ -166,11 +176,15 @@ impl Bench {
         let replies = self.world.exchange(self.peer, sent);
         let said: Vec<(u32, u8, u8)> = replies.iter().map(|it| (it.xid, it.code, it.access)).collect();
         let expected = rules(case, self.limit);
-        let expected: Vec<_> = expected.map(|(code, access)| (3, code, access)).into_iter().collect();
+        let first = (opcode == op::WATCH && access == 1 && expected == Some((0, 0))).then_some((11, 1));
+        let expected: Vec<_> =
+            expected.into_iter().chain(first).map(|(code, access)| (3, code, access)).collect();
         assert_eq!(said, expected, "{case:?}");
         match replies.first() {
             Some(reply) if reply.code == 4 => self.come_back(),
-            Some(reply) if matches!(reply.code, 0 | 3) => self.check_success(case, &payload, reply),
+            Some(reply) if matches!(reply.code, 0 | 3) => {
+                self.check_success(case, &payload, reply, &replies[1..])
+            }
             _ => assert_eq!(self.world.bytes(), bytes, "{case:?}"),
         }
     }
@@ -187,12 +201,12 @@ impl Bench {
     }
 
     /// The reply's payload, and what the record is afterwards; then everything is put back in its place.
-    fn check_success(&mut self, case: Case, sent: &[u8], reply: &Message) {
+    fn check_success(&mut self, case: Case, sent: &[u8], reply: &Message, told: &[Message]) {
         let len = reply.payload.len();
         let state = [&1_u64.to_be_bytes()[..], DATA].concat();
         let range = [&1_u64.to_be_bytes()[..], &(DATA.len() as u32).to_be_bytes()].concat();
         match case.opcode {
-            op::CREATE => {
+            op::CREATE | op::RESERVE => {
                 assert_eq!(len, 8);
                 let created = wire::request(4, op::DELETE, 0, &reply.payload);
                 assert_eq!(self.world.ask(self.peer, created), wire::ok(4, []));
@@ -213,6 +227,18 @@ impl Bench {
             }
             op::APPEND => self.check_written(12, &[DATA, &sent[8..]].concat(), reply),
             op::ADD => self.check_written(16, b"the datb", reply),
+            op::WATCH => {
+                assert_eq!(reply.payload, 1_u64.to_be_bytes());
+                assert!(told.iter().all(|it| it.payload == state));
+                assert_eq!(self.world.ask(self.peer, wire::abort(3)), wire::aborted(3));
+            }
+            op::SET_LIFETIME => {
+                assert_eq!(len, 0);
+                let stat = self.world.ask(self.peer, wire::about(4, op::STAT, self.mine, []));
+                assert_eq!(stat.payload[22..], TIMES[1].to_be_bytes());
+                let never = wire::lifetime(4, self.mine, u32::MAX, 0, 0);
+                assert_eq!(self.world.ask(self.peer, never), wire::ok(4, []));
+            }
             op::IDENTIFY => assert_eq!(len, 20),
             op::STAT => assert_eq!(len, 26),
             op::LIST => assert_eq!(reply.payload, self.mine.to_be_bytes()),

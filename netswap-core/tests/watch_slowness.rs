@@ -134,6 +134,19 @@ fn a_request_to_the_former_owner_is_told_before_it_is_told_that_it_is_no_more() 
     scene.does(third, ask);
     scene.does(second, transfer(1, record, hash(third)));
     assert_eq!(scene.world.replies(watcher), [pushed(9, 3, &scene.first), owner_changed(9, hash(third))]);
+
+    // It is asked, loses the record, gets it back and is asked again: the newest request is told.
+    scene.does(third, transfer(1, record, hash(watcher)));
+    assert_eq!(scene.world.replies(watcher), [owner_changed(9, hash(watcher))]);
+    scene.replace(&scene.first.clone());
+    for (asker, to) in [(third, owner), (owner, watcher)] {
+        let by = if to.id == owner.id { second } else { owner };
+        scene.does(asker, wire::about(1, op::REQUEST_OWNERSHIP, record, []));
+        scene.does(by, transfer(1, record, hash(to)));
+    }
+    scene.does(owner, wire::about(1, op::REQUEST_OWNERSHIP, record, []));
+    let told = [owner_changed(9, hash(watcher)), ownership_requested(9, hash(owner))];
+    assert_eq!(scene.world.replies(watcher), [&[pushed(9, 4, &scene.first)][..], &told].concat());
     scene.world.assert_silence();
 }
 

@@ -171,7 +171,10 @@ impl Connection {
             // Complete: the engine judges it when it carries it out.
             return Ok(request);
         }
-        engine.judge(self.peer, &request, now)?;
+        let judged = engine.judge(self.peer, &request, now);
+        // The engine may have found out that something is over: it is told now, however the stream is cut.
+        self.take_mail(engine);
+        judged?;
         let limit = self.config.limits.unfinished_requests;
         let unfinished = self.incoming.len() - self.discarding as usize;
         match self.count_bytes(message) {

@@ -84,8 +84,9 @@ impl News {
     fn changed_hands(&mut self, owner: Option<Owner>) {
         if owner.is_some() {
             let asked = self.asked.take();
+            // Who was the owner in between and is not told of it is not told of this either.
             if self.owner.is_none() {
-                self.asked_before = asked.or(self.asked_before);
+                self.asked_before = asked;
             }
             self.owner = owner;
         }

@@ -15,6 +15,12 @@ use crate::support::wire::{self, Assembler, FULL, abort, header, op, packets, pa
 /// Clients; two of them have one address.
 const ADDRESSES: [&str; 4] = ["127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1", "127.0.0.3"];
 
+/// The hashes of the first two (docs/PROTOCOL.md §6.1).
+const OWNERS: [u64; 2] = [0x0362_7879_6ac4_cc40, 0xb2d7_33a8_70a2_251c];
+
+/// The XIDs of watches: those from this one on.
+const WATCHES: u32 = 12;
+
 /// The record limit.
 const LIMIT: usize = 7000;
 
@@ -89,6 +95,7 @@ fn world() -> World {
         limits.unfinished = 14_000;
         limits.connections = 4;
         limits.connections_per_address = Some(2);
+        limits.watches = 2;
         limits.queued_replies = 12;
         limits.queued_bytes = 40_000;
         config.times.grace = Duration::from_secs(50);
@@ -164,16 +171,30 @@ pub(crate) type Choice = (u8, u8, u16, u8);
 
 /// A transcript of mostly sensible requests in interleaved packets.
 pub(crate) fn build(choices: &[Choice]) -> Vec<Event> {
-    let mut builder =
-        Builder { events: Vec::new(), unfinished: vec![Vec::new(); ADDRESSES.len()], down: false };
+    let (unfinished, watches) = (vec![Vec::new(); ADDRESSES.len()], vec![Vec::new(); ADDRESSES.len()]);
+    let mut builder = Builder { events: Vec::new(), unfinished, watches, down: false };
     choices.iter().for_each(|choice| builder.add(*choice));
     builder.events
+}
+
+/// Whom a record is given to: nobody, one of the clients, or somebody who is not there.
+fn somebody(size: u16) -> u64 {
+    [0, OWNERS[0], OWNERS[1], 7][usize::from(size >> 4) % 4]
+}
+
+/// Grace, time to live and heir, some of them too long.
+fn lifetime(size: u16) -> Vec<u8> {
+    let grace = [0, 7, u32::MAX, 90_000][usize::from(size >> 6) % 4];
+    let ttl = [0_u32, 0, 0, 0, 0, 9, 20, 90_001][usize::from(size >> 8) % 8];
+    [&grace.to_be_bytes()[..], &ttl.to_be_bytes(), &somebody(size).to_be_bytes()].concat()
 }
 
 struct Builder {
     events: Vec<Event>,
     /// The packets that are still to be sent, of each client's unfinished requests.
     unfinished: Vec<Vec<Vec<Vec<u8>>>>,
+    /// The XIDs of each client's watches.
+    watches: Vec<Vec<u32>>,
     down: bool,
 }
 
@@ -185,7 +206,9 @@ impl Builder {
             0..=99 => self.request(peer, xid, size, detail),
             100..=189 => self.go_on(peer, usize::from(size)),
             190..=204 => {
+                let xid = if size.is_multiple_of(5) { WATCHES + xid / 2 } else { xid };
                 self.unfinished[peer].retain(|packets| packets[0][..4] != xid.to_be_bytes());
+                self.watches[peer].retain(|watch| *watch != xid);
                 self.input(peer, abort(xid));
             }
             205..=229 => self.events.push(Event::Take(peer, usize::MAX)),
@@ -194,6 +217,7 @@ impl Builder {
             247 | 248 => self.events.push(Event::End(peer)),
             249..=252 => {
                 self.unfinished[peer].clear();
+                self.watches[peer].clear();
                 self.events.push(Event::Reset(peer));
             }
             253 => self.input(peer, header(xid, u32::from(size) * 7, detail, who)),
@@ -208,7 +232,7 @@ impl Builder {
 
     /// Begins a request: its first packet.
     fn request(&mut self, peer: usize, xid: u32, size: u16, detail: u8) {
-        let pointer = pointers()[usize::from(size) % 12];
+        let pointer = pointers()[usize::from(size) % 6];
         // Many are small, some have several packets, some are just too large.
         let len = match size % 5 {
             0 | 1 => usize::from(size >> 8),
@@ -218,35 +242,51 @@ impl Builder {
         };
         let access = if detail > 250 { detail } else { 0 };
         let about = |rest: &[u8]| wire::pointed(pointer, rest);
+        // What belongs together is about few records.
+        let shared = |rest: &[u8]| wire::pointed(pointers()[usize::from(size) % 2], rest);
         let version = u64::from(size / 12 % 4).to_be_bytes();
         let offset = (u32::from(size) * 7 % 3000).to_be_bytes();
         let (opcode, access, payload) = match detail >> 3 {
-            0..=6 => (op::CREATE, access | (size as u8 & 7), pattern(len)),
+            0..=3 => {
+                (op::CREATE, access | (size as u8 & 7) | u8::from(!size.is_multiple_of(4)), pattern(len))
+            }
+            4 => (op::RESERVE, access | (size as u8 & 7), Vec::new()),
+            5 | 6 | 27 => (op::WATCH, access | (size >> 8) as u8 & 1, shared(&[])),
             7 | 8 => (op::REPLACE, access, about(&pattern(len))),
             9 => (op::WRITE_RANGE, access, about(&[&offset[..], &pattern(len)].concat())),
-            10 => (op::APPEND, access, about(&pattern(len))),
+            10 => (op::APPEND, access, shared(&pattern(len))),
             11 => (op::PING, access, pattern(len)),
             12 => (op::COMPARE, access, about(&[&version[..], &pattern(len)].concat())),
             13 => (op::ADD, access, about(&[&offset[..], &version].concat())),
             14 | 15 => (op::RESOLVE, access, about(&[])),
             16 => (op::READ_RANGE, access, about(&[offset, (len as u32).to_be_bytes()].concat())),
             17 => (op::IF_CHANGED, access, about(&version)),
-            18 => (op::PERMIT, access | (size >> 8) as u8 & 7, about(&[])),
-            19 => (op::DELETE, access, about(&[])),
-            20 | 21 => (op::TAKEOVER, access, about(&[])),
-            22 => (op::TRANSFER, access, about(&u64::from(size % 3).to_be_bytes())),
-            23 | 24 => (op::STAT, access, about(&[])),
+            18 | 26 if detail & 1 == 0 => (op::PERMIT, access | (size >> 8) as u8 & 7, shared(&[])),
+            19 => (op::DELETE, access, shared(&[])),
+            20 => (op::TAKEOVER, access, shared(&[])),
+            21 => (op::SET_LIFETIME, access, about(&lifetime(size))),
+            22 => (op::TRANSFER, access, about(&somebody(size).to_be_bytes())),
+            23 => (op::REQUEST_OWNERSHIP, access, shared(&[])),
+            24 => (op::STAT, access, about(&[])),
             25 => (op::IDENTIFY, access, Vec::new()),
-            26 | 27 => (op::LIST, access, Vec::new()),
+            18 | 26 => (op::LIST, access, Vec::new()),
             28 => (op::STAT, access, pattern(len)),
             _ => (op::UNKNOWN, access, pattern(len)),
         };
+        let xid = if opcode == op::WATCH { WATCHES + xid / 2 } else { xid };
         let mut sent = packets(xid, opcode, access, payload);
         // Under the XID of an unfinished request it would be a violation; that comes seldom enough.
         if self.unfinished[peer].iter().any(|packets| packets[0][..4] == xid.to_be_bytes())
             && !size.is_multiple_of(16)
         {
             return self.go_on(peer, usize::from(size));
+        }
+        // So it would be under that of a watch.
+        if opcode == op::WATCH {
+            if self.watches[peer].contains(&xid) && !size.is_multiple_of(8) {
+                return self.go_on(peer, usize::from(size));
+            }
+            self.watches[peer].push(xid);
         }
         self.input(peer, sent.remove(0));
         if !sent.is_empty() {

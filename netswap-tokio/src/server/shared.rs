@@ -149,7 +149,10 @@ impl Shared {
 /// The store as the engine of a connection: the lock is held for one call, and never across a wait.
 impl Engine for &Shared {
     fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
-        self.store().judge(peer, request, now)
+        let mut store = self.store();
+        let judged = store.judge(peer, request, now);
+        self.release(store);
+        judged
     }
 
     fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution {
