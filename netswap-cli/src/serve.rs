@@ -110,7 +110,6 @@ fn limits(args: &LimitArgs) -> Result<Limits, ConfigError> {
         // A record that is allowed must be possible to upload.
         connection_unfinished: size(args.max_connection_unfinished, default.connection_unfinished),
         unfinished: size(args.max_unfinished, default.unfinished),
-        watches: args.max_watches.unwrap_or(default.watches),
         connections: args.max_connections.unwrap_or(default.connections),
         watches: args.max_watches.unwrap_or(default.watches),
         connections_per_address: args.max_connections_per_address,

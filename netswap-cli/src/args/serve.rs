@@ -110,9 +110,6 @@ pub(crate) struct LimitArgs {
     /// Replies of one connection that wait to be taken; beyond, the server reads no more from it [default: 1024].
     #[arg(long, env = "NETSWAP_MAX_QUEUED_REPLIES", value_name = "N")]
     pub(crate) max_queued_replies: Option<u32>,
-    /// Watches and waiting reads of one connection [default: 4096].
-    #[arg(long, env = "NETSWAP_MAX_WATCHES", value_name = "N")]
-    pub(crate) max_watches: Option<u32>,
     /// Replies of one connection that wait to be taken, in bytes [default: --max-record and 4MiB].
     #[arg(long, env = "NETSWAP_MAX_QUEUED_BYTES", value_name = "SIZE", value_parser = values::size)]
     pub(crate) max_queued_bytes: Option<ByteSize>,
