@@ -4,7 +4,7 @@ use crate::args::Command;
 use crate::failure::Failure;
 use crate::hold::Held;
 use crate::signals::Signals;
-use crate::{about, ranges, records, transfers};
+use crate::{about, lifetimes, ranges, records, transfers, watch};
 
 /// Runs a client command.
 ///
@@ -41,6 +41,7 @@ async fn run_until_signal(command: Command) -> Result<(), Failure> {
 async fn execute(command: Command) -> Result<Option<Held>, Failure> {
     match command {
         Command::Put(args) => return transfers::put(args).await,
+        Command::Reserve(args) => return lifetimes::reserve(args).await,
         Command::Takeover(args) => return records::takeover(args).await,
         Command::Get(args) => transfers::get(args).await?,
         Command::Replace(args) => transfers::replace(args).await?,
@@ -48,11 +49,14 @@ async fn execute(command: Command) -> Result<Option<Held>, Failure> {
         Command::Write(args) => ranges::write(args).await?,
         Command::Append(args) => ranges::append(args).await?,
         Command::Add(args) => ranges::add(args).await?,
+        Command::Watch(args) => watch::watch(args).await?,
         Command::Rm(args) => records::remove(args).await?,
         Command::Stat(args) => records::stat(args).await?,
         Command::Ls(args) => records::list(args).await?,
         Command::Chmod(args) => records::chmod(args).await?,
         Command::Transfer(args) => records::transfer(args).await?,
+        Command::Lifetime(args) => lifetimes::lifetime(args).await?,
+        Command::Request(args) => lifetimes::request(args).await?,
         Command::Whoami(args) => about::whoami(args).await?,
         Command::Ping(args) => about::ping(args).await?,
         // These are no clients: main has run them.

@@ -6,6 +6,7 @@ mod args;
 mod client;
 mod failure;
 mod hold;
+mod lifetimes;
 mod logging;
 mod output;
 mod progress;
@@ -19,6 +20,8 @@ mod source;
 mod target;
 mod transfers;
 mod values;
+mod waiting;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::exit;

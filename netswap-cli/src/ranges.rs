@@ -11,14 +11,21 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::sink::Sink;
 use crate::transfers::source;
+use crate::waiting::Patience;
 
 /// Fetches a part of a record.
 pub(crate) async fn read(args: Read) -> Result<(), Failure> {
     let pointer = args.target.pointer;
     let sink = Sink::open(&args.output)?;
     let session = Session::open(&args.connection, args.target.server(&args.connection)).await?;
-    let range = session.client.read_range(pointer, args.offset, args.length.unwrap_or(u32::MAX)).await;
-    let range = range.map_err(|error| session.failure(pointer, error))?;
+    let mut patience = Patience::new(&session, pointer, args.wait);
+    let range = loop {
+        match patience.client().read_range(pointer, args.offset, args.length.unwrap_or(u32::MAX)).await {
+            Err(error @ Error::TimedOut { .. }) => patience.outlast(error).await?,
+            Err(error) => return Err(session.failure(pointer, error)),
+            Ok(range) => break range,
+        }
+    };
     let mut writer = sink.writer()?;
     match writer.write_all(&range.data).await {
         Ok(()) => sink.finish(writer).await?,

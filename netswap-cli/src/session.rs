@@ -28,7 +28,20 @@ impl Session {
     ///
     /// There is no connection, or the server refuses it.
     pub(crate) async fn open(options: &Connection, server: &Address) -> Result<Self, Failure> {
-        let client = connect(options, server).await.map_err(|error| not_connected(options, error))?;
+        Self::over(options, server, connect(options, server).await)
+    }
+
+    /// Connects to a server; a lost connection is made again.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection, or the server refuses it.
+    pub(crate) async fn open_lasting(options: &Connection, server: &Address) -> Result<Self, Failure> {
+        Self::over(options, server, how(options, server).reconnect(true).connect().await)
+    }
+
+    fn over(options: &Connection, server: &Address, client: Result<Client, Error>) -> Result<Self, Failure> {
+        let client = client.map_err(|error| not_connected(options, error))?;
         debug!(%server, "connected");
         Ok(Self { server: server.clone(), client, options: options.clone() })
     }
@@ -64,14 +77,18 @@ impl Session {
 ///
 /// There is no connection, or the server refuses it.
 pub(crate) async fn connect(options: &Connection, server: &Address) -> Result<Client, Error> {
-    let mut connect = ConnectOptions::new(server.to_string())
+    how(options, server).connect().await
+}
+
+fn how(options: &Connection, server: &Address) -> ConnectOptions {
+    let connect = ConnectOptions::new(server.to_string())
         .connect_timeout(options.timeout)
         .request_timeout(options.timeout)
         .reconnect(false);
-    if let Some(address) = options.bind {
-        connect = connect.bind(address);
+    match options.bind {
+        Some(address) => connect.bind(address),
+        None => connect,
     }
-    connect.connect().await
 }
 
 /// What it means that there is no connection.

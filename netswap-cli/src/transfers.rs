@@ -14,6 +14,7 @@ use crate::session::Session;
 use crate::sink::Sink;
 use crate::source::{Origin, Source};
 use crate::target::{self, Address};
+use crate::waiting::Patience;
 
 /// Stores data in a new record. With `--hold`, gives back what is to be held.
 pub(crate) async fn put(args: Put) -> Result<Option<Held>, Failure> {
@@ -55,10 +56,20 @@ pub(crate) async fn get(args: Get) -> Result<(), Failure> {
     let sink = Sink::open(&args.output)?;
     let session = Session::open(&args.connection, args.target.server(&args.connection)).await?;
     let mut writer = sink.writer()?;
-    let mut progress = Progress::begin("receiving");
-    let update = |received, total| progress.update(received, total);
-    let received = session.client.resolve_into(pointer, &mut writer, update).await;
-    progress.end();
+    let mut patience = Patience::new(&session, pointer, args.wait);
+    let received = loop {
+        let (mut progress, mut begun) = (Progress::begin("receiving"), false);
+        let update = |received, total| {
+            begun = true;
+            progress.update(received, total);
+        };
+        let received = patience.client().resolve_into(pointer, &mut writer, update).await;
+        progress.end();
+        match received {
+            Err(error @ Error::TimedOut { .. }) if !begun => patience.outlast(error).await?,
+            received => break received,
+        }
+    };
     match received {
         Ok(_) => sink.finish(writer).await?,
         Err(Error::Write(error)) => return Err(sink.failed(error)),

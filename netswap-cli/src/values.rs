@@ -1,9 +1,11 @@
 //! Values of flags: sizes, places in records, durations, keys.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use data_encoding::HEXLOWER_PERMISSIVE;
+use netswap_tokio::Owner;
 use netswap_tokio::core::identity::IdentityKey;
 
 /// Reads a size: a number of bytes, or a number and a unit.
@@ -36,6 +38,40 @@ pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
 pub(crate) fn timeout(text: &str) -> Result<Duration, &'static str> {
     let timeout = duration(text)?;
     if timeout.is_zero() { Err("a timeout of 0 would let nothing happen") } else { Ok(timeout) }
+}
+
+/// A setting of a record, or the word that stands for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Setting<T>(pub(crate) Option<T>);
+
+/// Reads a grace.
+pub(crate) fn grace(text: &str) -> Result<Setting<u32>, &'static str> {
+    if text == "default" { Ok(Setting(None)) } else { seconds(text).map(|it| Setting(Some(it))) }
+}
+
+/// Reads a time to live.
+pub(crate) fn ttl(text: &str) -> Result<Setting<NonZeroU32>, &'static str> {
+    if text == "none" {
+        return Ok(Setting(None));
+    }
+    let seconds =
+        NonZeroU32::new(seconds(text)?).ok_or("at least 1s, or none; `netswap rm` ends a record now")?;
+    Ok(Setting(Some(seconds)))
+}
+
+/// Reads an heir.
+pub(crate) fn heir(text: &str) -> Result<Setting<Owner>, String> {
+    if text == "none" {
+        return Ok(Setting(None));
+    }
+    text.parse().map(|owner| Setting(Some(owner))).map_err(|error| format!("{error}, or none"))
+}
+
+/// Reads whole seconds, fewer than the protocol's word for the default.
+fn seconds(text: &str) -> Result<u32, &'static str> {
+    let duration = duration(text)?;
+    let seconds = u32::try_from(duration.as_secs()).ok().filter(|it| *it < u32::MAX);
+    seconds.filter(|_| duration.subsec_nanos() == 0).ok_or("a whole number of seconds below 4294967295")
 }
 
 /// A flag's value that is not to be printed.
@@ -99,6 +135,21 @@ mod tests {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
         assert!(timeout("0s").is_err());
+    }
+
+    #[test]
+    fn settings_are_whole_seconds_or_a_word() {
+        assert_eq!((grace("default"), grace("0s")), (Ok(Setting(None)), Ok(Setting(Some(0)))));
+        assert_eq!(grace("1h 1s"), Ok(Setting(Some(3601))));
+        assert_eq!((ttl("none"), ttl("2s")), (Ok(Setting(None)), Ok(Setting(NonZeroU32::new(2)))));
+        for wrong in ["", "none", "5", "1500ms", "4294967295s"] {
+            assert!(grace(wrong).is_err(), "{wrong}");
+        }
+        assert!(ttl("0s").is_err() && ttl("default").is_err());
+        assert_eq!(heir("none"), Ok(Setting(None)));
+        assert!(
+            heir("8899aabbccddeeff").is_ok() && heir("0000000000000000").is_err() && heir("bob").is_err()
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod common;
 
 use common::{netswap, run};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 21] = [
     "serve",
     "put",
     "get",
@@ -15,12 +15,16 @@ const COMMANDS: [&str; 17] = [
     "write",
     "append",
     "add",
+    "watch",
+    "reserve",
     "rm",
     "stat",
     "ls",
     "chmod",
     "takeover",
     "transfer",
+    "lifetime",
+    "request",
     "whoami",
     "ping",
     "completions",
@@ -81,7 +85,7 @@ fn shells_learn_the_commands() {
 
 #[test]
 fn a_wrong_command_line_is_told_what_is_wrong() {
-    let cases: [(&[&str], &str); 24] = [
+    let cases: [(&[&str], &str); 29] = [
         (&[], "Usage"),
         (&["fetch"], "fetch"),
         (&["get"], "POINTER"),
@@ -101,6 +105,11 @@ fn a_wrong_command_line_is_told_what_is_wrong() {
         (&["put", "--to", "00c0ffee00c0ffee", "--hold"], "--hold"),
         (&["chmod", "rwx", "00c0ffee00c0ffee"], "letters r (read), w (write) and t (takeover)"),
         (&["transfer", "00c0ffee00c0ffee", "0000000000000000"], "an owner is 16 hex digits"),
+        (&["lifetime", "00c0ffee00c0ffee", "--heir", "bob"], "an owner is 16 hex digits"),
+        (&["lifetime", "00c0ffee00c0ffee", "--grace", "1500ms"], "whole number of seconds"),
+        (&["lifetime", "00c0ffee00c0ffee", "--ttl", "0s"], "at least 1s"),
+        (&["watch"], "POINTER"),
+        (&["reserve", "--access", "x"], "letters r (read)"),
         (&["ping", "-n", "0"], "0 is not in 1.."),
         (&["serve", "--threads", "0"], "0 is not in 1.."),
         (&["ping", "--timeout", "5"], "30s"),

@@ -17,6 +17,10 @@ pub const MOST_TURNED_AWAY: u32 = 256;
 /// The most bytes of operands that a request with data has: so much longer than a record can a request be.
 pub(crate) const LARGEST_OPERANDS: u64 = 16;
 
+/// The most bytes that a watch or a waiting read takes beside data: while it stands its places in tables, the largest
+/// being a whole node of a tree, where nobody else watches the record; and when it has ended its last notifications.
+pub(crate) const STANDING: usize = 1536;
+
 const MIB: u64 = 1 << 20;
 
 /// Everything that a server is told.
@@ -33,6 +37,7 @@ pub struct Config {
 }
 
 /// The limits of a server (docs/PROTOCOL.md §7). Nothing is unlimited by being 0; what may be unlimited is an `Option`.
+/// Every count but that of watches must be 1 at least.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The longest record, in bytes; at most [`MAX_RECORD`].
@@ -50,7 +55,7 @@ pub struct Limits {
     pub connection_unfinished: u64,
     /// Bytes of unfinished requests of all connections together.
     pub unfinished: u64,
-    /// Watches and waiting reads of one connection.
+    /// Watches and waiting reads of one connection. It may be 0: then there are none.
     pub watches: u32,
     /// Connections.
     pub connections: u32,
@@ -174,14 +179,14 @@ impl Limits {
     }
 
     /// The most bytes that one connection holds beside what the total counts: its output window, what was read of it
-    /// and not yet handled, and the places of its queued replies and unfinished requests.
+    /// and not yet handled, the places of its queued replies and unfinished requests, its watches and waiting reads.
     #[must_use]
     pub fn connection_bound(&self) -> u64 {
         // Buffers that grow by doubling have up to twice the room that they need.
         const BUFFERS: u64 = 2 * (WINDOW + READ_AT_MOST) as u64;
         const PLACE: u64 = 512;
         let places = u64::from(self.queued_replies) + 2 * u64::from(self.unfinished_requests);
-        BUFFERS + PLACE * places
+        BUFFERS + PLACE * places + STANDING as u64 * u64::from(self.watches)
     }
 }
 
@@ -220,7 +225,11 @@ mod tests {
             above.check(),
             Err(ConfigError::RecordAboveProtocol { record: u64::from(MAX_RECORD) + 1 })
         );
-        let zero = Limits { queued_replies: 0, ..limits };
+        let zero = Limits { queued_replies: 0, ..limits.clone() };
         assert_eq!(zero.check(), Err(ConfigError::Zero("queued replies")));
+        let unwatched = Limits { watches: 0, ..limits.clone() };
+        assert_eq!(unwatched.check(), Ok(()));
+        let difference = limits.connection_bound() - unwatched.connection_bound();
+        assert_eq!(difference, 4096 * STANDING as u64);
     }
 }

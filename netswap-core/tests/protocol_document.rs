@@ -15,6 +15,18 @@ use netswap_core::wire::{ABORT, Code, HEADER_LEN, MAX_PAYLOAD, Opcode, WINDOW};
 
 use worked::{Block, Cut};
 
+/// The names of the notifications.
+const NOTIFICATIONS: [&str; 8] = [
+    "CHANGED",
+    "RANGE_CHANGED",
+    "ACCESS_CHANGED",
+    "OWNER_CHANGED",
+    "OWNERSHIP_REQUESTED",
+    "DELETED",
+    "EXPIRED",
+    "ACCESS_LOST",
+];
+
 fn document() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/PROTOCOL.md");
     std::fs::read_to_string(path).unwrap()
@@ -67,6 +79,22 @@ fn every_reply_code_has_a_worked_block() {
     // No quota can be reached under the limits of the examples.
     assert_eq!(missing, [&Code::QuotaExceeded]);
     assert!(shown.contains(&ABORT), "ABORT has no worked block");
+}
+
+#[test]
+fn every_notification_has_a_worked_block() {
+    let kinds: BTreeSet<u8> = blocks()
+        .iter()
+        .flat_map(|block| worked::messages(block, false))
+        .filter(|(code, _)| *code == Code::Notify as u8)
+        .map(|(_, kind)| kind)
+        .collect();
+    let listed: BTreeSet<u8> = rows()
+        .iter()
+        .filter(|row| row.len() == 4 && NOTIFICATIONS.contains(&row[1].as_str()))
+        .map(|row| row[0].parse().unwrap())
+        .collect();
+    assert_eq!((kinds.len(), kinds), (NOTIFICATIONS.len(), listed));
 }
 
 #[test]
@@ -125,19 +153,10 @@ fn operations_and_replies_have_their_numbers_and_names() {
 }
 
 #[test]
-fn what_is_built_is_what_the_document_says() {
-    let rows = rows();
-    let built = &rows.iter().find(|row| row.get(1).is_some_and(|it| it == "built")).unwrap()[0];
-    let listed: BTreeSet<u8> = built
-        .split(", ")
-        .flat_map(|range| {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            first.parse::<u8>().unwrap()..=last.parse().unwrap()
-        })
-        .collect();
-    let mut opcodes: BTreeSet<u8> = Opcode::ALL.iter().map(|opcode| *opcode as u8).collect();
-    opcodes.insert(ABORT);
-    assert_eq!(listed, opcodes);
+fn every_operation_of_the_document_is_built() {
+    let opcodes: Vec<u8> = Opcode::ALL.iter().map(|opcode| *opcode as u8).collect();
+    assert_eq!(opcodes, (0..=20).collect::<Vec<u8>>());
+    assert!(document().contains("Opcodes 21 to 254 are unknown in version 1."));
 }
 
 #[test]
@@ -190,6 +209,9 @@ fn default_limits_are_what_the_document_says() {
     assert_row(&rows, &["unsent reply bytes of a connection", &above]);
     let thousands = format!("{} {:03}", limits.connections / 1000, limits.connections % 1000);
     assert_row(&rows, &["connections of the server", &thousands]);
+    assert_row(&rows, &["watches and waiting reads of a connection", &limits.watches.to_string()]);
+    let longest = format!("{} h", config.times.longest.as_secs() / 3600);
+    assert_row(&rows, &["largest grace and ttl that a client may set", &longest]);
     assert_row(&rows, &["default grace", &seconds(config.times.grace)]);
     assert_row(&rows, &["time without a complete packet", &seconds(config.times.slow)]);
     let taken = format!("reply bytes taken in {}", seconds(config.times.slow));

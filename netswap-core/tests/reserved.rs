@@ -255,6 +255,19 @@ fn a_waiting_read_can_be_given_up() {
 }
 
 #[test]
+fn a_read_that_was_given_up_is_not_answered_in_the_place_of_the_next_one() {
+    let mut scene = scene(1);
+    let (owner, other, first) = (scene.owner, scene.other, scene.record);
+    let second = reserve(&mut scene.world, owner, 1);
+    assert_eq!(scene.world.exchange(other, wire::about(9, op::RESOLVE, first, [])), []);
+    let sent = [abort(9), wire::about(9, op::RESOLVE, second, [])].concat();
+    assert_eq!(scene.world.exchange(other, sent), [aborted(9)]);
+    scene.does(owner, append(1, first, "first"), appended(1, 1, 0));
+    scene.does(owner, append(1, second, "second"), appended(1, 1, 0));
+    assert_eq!(scene.world.replies(other), [resolved(9, "second")]);
+}
+
+#[test]
 fn an_answer_that_is_being_sent_can_be_given_up() {
     let mut scene = scene(1);
     let (owner, other, record) = (scene.owner, scene.other, scene.record);

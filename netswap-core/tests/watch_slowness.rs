@@ -116,16 +116,25 @@ fn a_request_to_the_former_owner_is_told_before_it_is_told_that_it_is_no_more() 
     let hash = |peer: Peer| peer.owner.get();
     let ask = wire::about(1, op::REQUEST_OWNERSHIP, record, []);
     scene.does(owner, transfer(1, record, hash(watcher)));
+    scene.assert_told(&[owner_changed(9, hash(watcher)), access_changed(9, 3)]);
+    scene.first.fill(7);
+    scene.replace(&scene.first.clone());
     scene.does(owner, ask.clone());
     scene.does(third, ask.clone());
-    // The watcher's second connection gives the record away, while the first has not been told of anything.
+    // The watcher's second connection gives the record away, while the first is being told of the data.
     let second = scene.world.connect("127.0.0.2");
     scene.does(second, transfer(1, record, hash(owner)));
-    scene.assert_told(&[
-        ownership_requested(9, hash(third)),
-        owner_changed(9, hash(owner)),
-        access_changed(9, 3),
-    ]);
+    let told =
+        [pushed(9, 2, &scene.first), ownership_requested(9, hash(third)), owner_changed(9, hash(owner))];
+    assert_eq!(scene.world.replies(watcher), told);
+
+    // It is the owner for a while and never learns of it, nor of who asked it then.
+    scene.replace(&scene.first.clone());
+    scene.does(owner, transfer(1, record, hash(watcher)));
+    scene.does(third, ask);
+    scene.does(second, transfer(1, record, hash(third)));
+    assert_eq!(scene.world.replies(watcher), [pushed(9, 3, &scene.first), owner_changed(9, hash(third))]);
+    scene.world.assert_silence();
 }
 
 #[test]

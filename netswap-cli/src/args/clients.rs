@@ -55,11 +55,13 @@ pub(crate) struct Put {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 With -o the data go to a temporary file beside FILE that takes its place when it is complete: a transfer that breaks \
-leaves the old file whole. To stdout they are streamed as they come.
+leaves the old file whole. To stdout they are streamed as they come. Of a record that is reserved (`netswap reserve`) \
+the data are waited for, as long as the server is there.
 
 Examples:
   netswap get 00c0ffee00c0ffee -o level.map
-  netswap get netswap://192.0.2.1:7420/00c0ffee00c0ffee | tar x")]
+  netswap get netswap://192.0.2.1:7420/00c0ffee00c0ffee | tar x
+  netswap get 00c0ffee00c0ffee --wait 30s       gives up if a reserved record has no data by then")]
 pub(crate) struct Get {
     /// The record: a pointer or a URL.
     #[arg(value_name = "POINTER")]
@@ -67,6 +69,9 @@ pub(crate) struct Get {
     /// The file to write; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-", hide_default_value = true)]
     pub(crate) output: PathBuf,
+    /// The most time to wait for the data of a reserved record; without end if not told.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) wait: Option<Duration>,
     /// How to reach the server.
     #[command(flatten)]
     pub(crate) connection: Connection,

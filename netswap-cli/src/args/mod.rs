@@ -3,6 +3,7 @@
 mod clients;
 mod ranges;
 mod serve;
+mod watches;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use clients::{Chmod, Get, List, Ping, Put, Remove, Replace, Stat, Takeover, Transfer, WhoAmI};
 pub(crate) use ranges::{Add, Append, Read, Write};
 pub(crate) use serve::{LimitArgs, Runtime, Serve};
+pub(crate) use watches::{Lifetime, Request, Reserve, Watch};
 
 use crate::target::Address;
 use crate::values;
@@ -66,6 +68,10 @@ pub(crate) enum Command {
     Append(Append),
     /// Add to a number in a record, and print it.
     Add(Add),
+    /// Print a record's changes as they come.
+    Watch(Watch),
+    /// Make a record that gets its data later, and print its pointer.
+    Reserve(Reserve),
     /// Delete records.
     Rm(Remove),
     /// Tell a record's length, version, owner, rights and time left.
@@ -78,6 +84,10 @@ pub(crate) enum Command {
     Takeover(Takeover),
     /// Give a record to another owner.
     Transfer(Transfer),
+    /// Set how long a record lives, and whose it becomes then.
+    Lifetime(Lifetime),
+    /// Ask the owner of a record for it.
+    Request(Request),
     /// Print the identity that the server sees: the owner hash of this address.
     Whoami(WhoAmI),
     /// Measure round-trip times.

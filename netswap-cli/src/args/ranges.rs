@@ -1,6 +1,7 @@
 //! What the commands about parts of records take.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -11,7 +12,8 @@ use crate::values;
 /// What `read` takes.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Where the record ends earlier there are fewer bytes, or none. Others than the owner need the right r.
+Where the record ends earlier there are fewer bytes, or none. The data of a reserved record are waited for. Others \
+than the owner need the right r.
 
 Examples:
   netswap read 00c0ffee00c0ffee --length 16                    the first 16 bytes
@@ -30,6 +32,9 @@ pub(crate) struct Read {
     /// The file to write; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-", hide_default_value = true)]
     pub(crate) output: PathBuf,
+    /// The most time to wait for the data of a reserved record; without end if not told.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) wait: Option<Duration>,
     /// How to reach the server.
     #[command(flatten)]
     pub(crate) connection: Connection,

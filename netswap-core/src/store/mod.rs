@@ -26,6 +26,8 @@ use owners::Owners;
 use pointers::Pointers;
 use record::Record;
 use standing::Desk;
+#[cfg(test)]
+pub(crate) use standing::LAST_AT_MOST;
 
 use crate::config::{Config, ConfigError, MOST_TURNED_AWAY, RECORD_OVERHEAD};
 use crate::engine::{ConnectionId, Peer};

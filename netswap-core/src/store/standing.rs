@@ -64,6 +64,10 @@ enum Written {
     Newest,
 }
 
+/// The most notifications that a watch leaves at its end.
+#[cfg(test)]
+pub(crate) const LAST_AT_MOST: usize = 6;
+
 /// What a connection stands for, and what there is for it.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
@@ -352,5 +356,39 @@ impl Watch {
 impl Standing {
     fn is_empty(&self) -> bool {
         self.watches.is_empty() && self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::STANDING;
+
+    #[test]
+    fn a_watch_and_a_waiting_read_take_no_more_than_is_said() {
+        // Tables grow to twice what they need; a tree has nodes of eleven.
+        let table = |entry: usize| 2 * (entry + 1) * 8 / 7;
+        let places = table(size_of::<(Xid, Pointer)>()) + table(size_of::<Xid>()) + 2 * size_of::<Xid>();
+        let node = |value: usize| 11 * (size_of::<(ConnectionId, Xid)>() + value) + 2 * size_of::<usize>();
+        let standing = size_of::<Standing>() + node(size_of::<Watch>()).max(node(size_of::<Wait>()));
+        assert!(places + standing <= STANDING, "{places} + {standing} bytes");
+        let ended = 2 * size_of::<Mail>() + LAST_AT_MOST * size_of::<Notification<Data>>();
+        assert!(places + ended <= STANDING, "{places} + {ended} bytes");
+    }
+
+    #[test]
+    fn the_last_notifications_of_a_watch_are_no_more_than_is_said() {
+        let owner = Owner::new(7).unwrap();
+        let record = Record::new(owner, Access::READ, Version::FIRST, Data::default());
+        let written = Some(Written::Newest);
+        let news = News {
+            written,
+            asked_before: Some(owner),
+            owner: Some(owner),
+            access: Some(Access::READ),
+            asked: Some(owner),
+        };
+        let mut watch = Watch { watcher: owner, push: true, news };
+        assert_eq!(watch.end(Ending::Deleted, &record).len(), LAST_AT_MOST);
     }
 }

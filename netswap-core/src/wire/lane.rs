@@ -112,3 +112,18 @@ pub(super) enum Piece<'a> {
     /// Data, as a slice of what was given.
     Data(Bytes),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::STANDING;
+    use crate::store::LAST_AT_MOST;
+
+    #[test]
+    fn what_a_watch_leaves_at_its_end_takes_no_more_than_is_said() {
+        // Queues grow to twice what they need, from four places on; one notification has data.
+        let lanes = LAST_AT_MOST * 2 * size_of::<Lane>() + 4 * size_of::<Bytes>();
+        let counted = 2 * (size_of::<(Xid, u32)>() + 1) * 8 / 7;
+        assert!(lanes + counted <= STANDING, "{lanes} + {counted} bytes");
+    }
+}

@@ -129,9 +129,7 @@ pub(crate) fn replay(block: &Block, cut: Cut) -> Result<(), String> {
                     Cut::Bytes => bytes.iter().for_each(|byte| world.send(peer, [*byte])),
                 }
                 // Where the last thing sent was not enough, nothing comes; the next step will tell.
-                for (who, peer) in &peers {
-                    waiting.entry(*who).or_default().extend(world.receive(*peer));
-                }
+                gather(&mut world, &peers, &mut waiting);
             }
             Step::Receive(who, expected) => {
                 let waiting = waiting.entry(*who).or_default();
@@ -148,6 +146,7 @@ pub(crate) fn replay(block: &Block, cut: Cut) -> Result<(), String> {
             Step::Pass(time) => {
                 nothing_waits(&waiting, *line)?;
                 world.wait(*time);
+                gather(&mut world, &peers, &mut waiting);
             }
             Step::Closed(who) => {
                 nothing_waits(&waiting, *line)?;
@@ -163,6 +162,13 @@ pub(crate) fn replay(block: &Block, cut: Cut) -> Result<(), String> {
     match peers.iter().find(|(who, peer)| !closed.contains(who) && world.phase(**peer) != Phase::Open) {
         Some((who, _)) => Err(format!("block at line {}: {who} was closed", block.line)),
         None => Ok(()),
+    }
+}
+
+/// Takes what comes for everybody.
+fn gather(world: &mut World, peers: &BTreeMap<char, Peer>, waiting: &mut BTreeMap<char, Vec<u8>>) {
+    for (who, peer) in peers {
+        waiting.entry(*who).or_default().extend(world.receive(*peer));
     }
 }
 
