@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use netswap_tokio::{Access, Change, Client, Error, Limits, Server, Version, Watch};
@@ -29,7 +30,9 @@ struct Fanout {
 
 fn main() -> Result<(), Failure> {
     let fanout = arguments().ok_or("usage: fanout [WATCHERS [BYTES [CHANGES]]]; see the source")?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(fanout))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // In a task of its own, that is woken without a thread to be.
+    runtime.block_on(runtime.spawn(run(fanout)))?
 }
 
 fn arguments() -> Option<Fanout> {
@@ -47,18 +50,18 @@ async fn run(fanout: Fanout) -> Result<(), Failure> {
     let writer = Client::connect(&*address).await?;
     let pointer = writer.create(vec![0; RECORD], Access::READ).await?;
 
-    // Who has got which version, and when.
-    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let (last, mut lasts) = mpsc::unbounded_channel();
     let mut watchers = JoinSet::new();
     for _ in 0..fanout.watchers {
         let mut watch = Client::connect(&*address).await?.watch_data(pointer).await?;
         // The record as it is.
         next(&mut watch).await?;
-        let arrived = arrived.clone();
+        let (waiting, last) = (waiting.clone(), last.clone());
         watchers.spawn(async move {
             while let Ok(version) = next(&mut watch).await {
-                if arrived.send((version, Instant::now())).is_err() {
-                    break;
+                if waiting.fetch_sub(1, Relaxed) == 1 {
+                    let _ = last.send((version, Instant::now()));
                 }
             }
         });
@@ -68,17 +71,14 @@ async fn run(fanout: Fanout) -> Result<(), Failure> {
     let start = Instant::now();
     for change in 0..fanout.changes {
         let offset = change * fanout.bytes % (RECORD - fanout.bytes + 1);
+        waiting.store(fanout.watchers, Relaxed);
         let begin = Instant::now();
         let version = writer.write_range(pointer, offset as u32, vec![change as u8; fanout.bytes]).await?;
-        let mut last = begin;
-        for _ in 0..fanout.watchers {
-            let (got, at) = arrivals.recv().await.ok_or("the watchers have ended")?;
-            if got != version {
-                return Err(format!("version {got} arrived in the place of {version}").into());
-            }
-            last = last.max(at);
+        let (got, at) = lasts.recv().await.ok_or("the watchers have ended")?;
+        if got != version {
+            return Err(format!("version {got} arrived in the place of {version}").into());
         }
-        times.push(last - begin);
+        times.push(at - begin);
     }
     report(&fanout, start.elapsed(), times);
     Ok(())
