@@ -15,7 +15,7 @@ pub struct Counters {
     pub records_created: u64,
     /// Records that were deleted by their owners.
     pub records_deleted: u64,
-    /// Records that ended with their owner's grace.
+    /// Records that ended with their grace or their time to live.
     pub records_expired: u64,
     /// Connections closed because a request or a packet made no progress (docs/PROTOCOL.md §5.4).
     pub slow_requests: u64,
