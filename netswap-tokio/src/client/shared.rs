@@ -156,11 +156,12 @@ impl Shared {
     pub(super) fn unwatch(&self, id: WatchId) {
         let mut state = self.lock();
         let now = self.now();
-        let xid = state.watches.remove(id);
+        let Some((xid, left)) = state.watches.remove(id) else { return };
         if let (Some(xid), Some(machine)) = (xid, state.machine()) {
             machine.abort(xid, now);
-            wake(state);
         }
+        wake(state);
+        drop(left);
     }
 
     /// There is a new connection.

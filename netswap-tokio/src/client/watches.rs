@@ -86,13 +86,15 @@ impl Watches {
         Ok(id)
     }
 
-    /// Forgets a watch; the transaction that is to be aborted.
-    pub(super) fn remove(&mut self, id: WatchId) -> Option<Xid> {
+    /// Forgets a watch: the transaction that is to be aborted, and what is left, to be dropped without the lock.
+    pub(super) fn remove(&mut self, id: WatchId) -> Option<(Option<Xid>, impl Sized + use<>)> {
         let state = self.all.remove(&id)?;
         self.waiting.retain(|waiting| *waiting != id);
-        let xid = self.leave(&state.stage)?;
-        self.by_xid.remove(&xid);
-        Some(xid)
+        let xid = self.leave(&state.stage);
+        if let Some(xid) = xid {
+            self.by_xid.remove(&xid);
+        }
+        Some((xid, state))
     }
 
     /// The record's version when it began to be watched, once that is so.
