@@ -105,6 +105,7 @@ fn a_record_may_have_a_grace_of_its_own() {
         assert_eq!((scene.expires(record), scene.world.next_due()), (NEVER, None));
         scene.world.reset(scene.owner);
         assert_eq!(scene.expires(record), seconds);
+        assert_eq!(scene.world.next_due(), Some(SECOND * seconds));
         scene.assert_gone_after(record, SECOND * seconds);
         scene.assert_nothing_left();
     }
@@ -224,6 +225,8 @@ fn grace_and_time_to_live_outlast_a_change_of_owner_and_the_heir_does_not() {
     let record = scene.record(5, 100, heir);
     let (other, _) = scene.connect("127.0.0.2");
     assert_eq!(scene.world.ask(other, wire::about(1, op::TAKEOVER, record, [])), ok(1, []));
+    // The former owner, whose grace it was, does not matter any more.
+    scene.world.reset(scene.owner);
     assert_eq!(scene.expires(record), 100);
     scene.world.reset(other);
     assert_eq!(scene.expires(record), 5);

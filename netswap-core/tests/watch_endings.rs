@@ -211,6 +211,20 @@ fn a_shutdown_ends_watches_with_abort() {
 }
 
 #[test]
+fn after_the_abort_of_a_shutdown_nothing_is_told() {
+    let data = pattern(LONG);
+    let mut scene = scene(&data);
+    let (watcher, record) = (scene.watcher, scene.record);
+    assert_eq!(scene.world.ask(scene.owner, wire::lifetime(1, record, 1, 1, 0)), ok(1, []));
+    scene.world.send(watcher, watch(9, record, true));
+    scene.world.shut_down();
+    // The record ends while the last words are being sent.
+    scene.world.wait(std::time::Duration::from_secs(1));
+    assert_eq!(scene.world.statistics().records, 0);
+    assert_eq!(scene.world.replies(watcher), [version(9, 1), pushed(9, 1, data), aborted(9)]);
+}
+
+#[test]
 fn a_connection_that_is_lost_or_too_slow_takes_its_watches_with_it() {
     let data = pattern(LONG);
     for too_slow in [false, true] {
