@@ -345,6 +345,8 @@ fn a_time_to_live_beats_an_heir_at_the_same_moment() {
                 let mut scene = scene();
                 let (_, heir) = scene.connect("127.0.0.2");
                 let record = scene.record(grace, ttl, heir);
+                let (watcher, _) = scene.connect("127.0.0.3");
+                scene.world.exchange(watcher, watch(9, record, false));
                 scene.world.reset(scene.owner);
                 let time = SECOND * seconds;
                 if late {
@@ -352,6 +354,12 @@ fn a_time_to_live_beats_an_heir_at_the_same_moment() {
                 } else {
                     scene.world.wait(time)
                 }
+                scene.connect("127.0.0.4");
+                // Nobody hears of an heir that gets nothing.
+                let inherits = [owner_changed(9, heir), wire::access_changed(9, 3)];
+                let told = if inherited { inherits.to_vec() } else { vec![ended(9, EXPIRED)] };
+                assert_eq!(scene.world.replies(watcher), told, "{grace} {ttl}");
+                scene.world.reset(watcher);
                 assert_eq!(scene.is_there(record), inherited, "{grace} {ttl}");
                 if inherited {
                     scene.assert_owner(record, heir);

@@ -126,7 +126,13 @@ impl Store {
     }
 
     /// CREATE_RECORD, and without data RESERVE_RECORD.
-    fn create(&mut self, caller: Owner, access: Access, data: Option<Payload>, now: Instant) -> Answer {
+    pub(super) fn create(
+        &mut self,
+        caller: Owner,
+        access: Access,
+        data: Option<Payload>,
+        now: Instant,
+    ) -> Answer {
         let version = if data.is_some() { Version::FIRST } else { Version::RESERVED };
         let cost = cost(data.as_ref().map_or(0, Payload::len));
         self.budget.charge(RECORD_OVERHEAD)?;

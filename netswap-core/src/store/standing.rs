@@ -363,7 +363,10 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::STANDING;
+    use crate::config::{Config, Limits, STANDING};
+    use crate::identity::IdentityKey;
+    use crate::store::Admission;
+    use crate::time::Instant;
 
     #[test]
     fn a_watch_and_a_waiting_read_take_no_more_than_is_said() {
@@ -375,6 +378,36 @@ mod tests {
         assert!(places + standing <= STANDING, "{places} + {standing} bytes");
         let ended = 2 * size_of::<Mail>() + LAST_AT_MOST * size_of::<Notification<Data>>();
         assert!(places + ended <= STANDING, "{places} + {ended} bytes");
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_connection_that_is_gone() {
+        let config = Config::new(Limits::new(1 << 20), IdentityKey([0; 16]), [0; 32]);
+        let (mut store, now) = (Store::new(config).unwrap(), Instant::ZERO);
+        let mut connect = || match store.connect([127, 0, 0, 1].into(), now) {
+            Admission::Served(peer) => peer,
+            other => panic!("{other:?}"),
+        };
+        let (owner, watcher) = (connect(), connect());
+        let reserved = store.create(owner.owner, Access::READ, None, now).unwrap();
+        let Reply::Created(pointer) = reserved else { panic!("{reserved:?}") };
+        let stand = |store: &mut Store| {
+            store.watch(watcher, Xid(1), pointer, true).unwrap();
+            store.wait(watcher, Xid(2), pointer, Read::Whole).unwrap();
+        };
+        let is_watched = |store: &Store| store.records[&pointer].standing.is_some();
+        stand(&mut store);
+        assert!(is_watched(&store));
+        store.forget(watcher.id, Xid(1));
+        store.forget(watcher.id, Xid(2));
+        assert!(!is_watched(&store));
+        stand(&mut store);
+        store.depart(watcher.id, now);
+        assert!(!is_watched(&store));
+        // What was read of it before its end is still carried out.
+        stand(&mut store);
+        store.disconnect(watcher.id, now);
+        assert!(!is_watched(&store));
     }
 
     #[test]
