@@ -1,0 +1,4 @@
+//! The NetSwap conformance suite.
+#![forbid(unsafe_code)]
+
+fn main() {}
