@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn range(version: u64, offset: u32, data: impl Into<Bytes>) -> Change {
-        Change::RangeChanged { version: Version(version), offset, data.into() }
+        Change::RangeChanged { version: Version(version), offset, data: data.into() }
     }
 
     fn all(backlog: &mut Backlog) -> Vec<Change> {

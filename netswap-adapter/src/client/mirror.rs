@@ -110,7 +110,7 @@ impl Mirror {
         match change {
             Change::Changed { version, data } => {
                 self.live = true;
-                self.replica.apply(&Notification::Changed { version: *version, data.clone() });
+                self.replica.apply(&Notification::Changed { version: *version, data: data.clone() });
             }
             Change::RangeChanged { version, offset, data } => {
                 let (version, offset, data) = (*version, *offset, data.clone());
