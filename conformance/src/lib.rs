@@ -5,6 +5,7 @@
 
 pub mod cases;
 pub mod pattern;
+pub mod report;
 pub mod server;
 pub mod text;
 pub mod wire;
