@@ -22,8 +22,8 @@ const AFTERMATH: Duration = Duration::from_millis(200);
 pub enum Listening<'a> {
     /// One that was started for this case: on loopback, or on all addresses of both versions.
     Started(&'a Running),
-    /// A port of this machine behind which a server was started; it is reached like that server.
-    Relayed(u16),
+    /// One that was started, and is reached like that through another port of this machine.
+    Relayed(&'a Running, u16),
     /// One that runs somewhere, and whether clients can choose among the loopback addresses.
     Remote(SocketAddr),
 }
@@ -33,7 +33,7 @@ impl Listening<'_> {
     fn reached_from(self, client: IpAddr) -> SocketAddr {
         let port = match self {
             Self::Started(server) => server.port,
-            Self::Relayed(port) => port,
+            Self::Relayed(_, port) => port,
             Self::Remote(address) => return address,
         };
         match client {
@@ -126,7 +126,7 @@ impl Table<'_> {
             Action::Closed(who) => self.closed(*who).await,
             Action::Dropped(who) => self.dropped(*who).await,
             Action::Stop => match self.server {
-                Listening::Started(server) => {
+                Listening::Started(server) | Listening::Relayed(server, _) => {
                     server.stop();
                     Ok(())
                 }
