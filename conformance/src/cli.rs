@@ -29,6 +29,9 @@ const EXAMPLES: &str = "Examples:
 The exit code is 0 if something was played and everything passed, 1 if not, and 2 if the suite itself
 could not do its work: a case file with an error, a wrong argument.";
 
+/// Of so many failures everything is shown, of the others the first line; JUnit has them all.
+const SHOWN_WHOLE: usize = 20;
+
 /// Plays the NetSwap conformance suite: byte by byte, what a server has to answer.
 #[derive(Debug, Parser)]
 #[command(name = "conformance", after_help = EXAMPLES)]
@@ -106,7 +109,10 @@ async fn play(plan: Plan, seed: u64) -> Vec<Played> {
     let played = plan.run(|play| {
         let Played { case, server, mode, verdict, .. } = play;
         let tell = |what: &str, failure| {
-            let text = report::failure(case, &server.name(), *mode, seed, failure);
+            let mut text = report::failure(case, &server.name(), *mode, seed, failure);
+            if failed >= SHOWN_WHOLE {
+                text.truncate(text.find('\n').unwrap_or(text.len()));
+            }
             bar.suspend(|| eprintln!("{what} {text}"));
         };
         match verdict {

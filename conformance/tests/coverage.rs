@@ -1,11 +1,10 @@
 //! Nothing of the protocol is left out: the cases use every number of docs/PROTOCOL.md, and every setting.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use conformance::cases::{self, Action, Case, KEYS, Name};
-use conformance::pattern::Names;
-use conformance::text::Scale;
 use conformance::wire;
 
 fn root() -> &'static Path {
@@ -30,25 +29,9 @@ fn numbers(document: &str, heading: &str) -> BTreeSet<u8> {
 
 /// OPCODE and ACCESS of all packets that clients send, or receive.
 fn packets(sent: bool) -> BTreeSet<(u8, u8)> {
-    let mut found = BTreeSet::new();
-    for case in all_cases() {
-        let names: BTreeSet<Name> = case.steps.iter().filter_map(|step| step.action.who()).collect();
-        for who in names {
-            let bytes = case.steps.iter().flat_map(|step| match &step.action {
-                Action::Send(it, pattern) if sent && *it == who => pattern.bytes(&Names::new(), Scale::TRUE),
-                Action::Receive(it, pattern) | Action::ReceiveAnyOrder(it, pattern)
-                    if !sent && *it == who =>
-                {
-                    pattern.bytes(&Names::new(), Scale::TRUE)
-                }
-                _ => Vec::new(),
-            });
-            let stream: Vec<Option<u8>> = bytes.collect();
-            let headers = wire::packets(&stream).into_iter().filter_map(|packet| packet.header);
-            found.extend(headers.map(|header| (header.opcode, header.access)));
-        }
-    }
-    found
+    let streams = all_cases().into_iter().flat_map(|case| case.streams(sent));
+    let packets = streams.flat_map(|stream| wire::packets(&stream));
+    packets.filter_map(|packet| packet.header).map(|header| (header.opcode, header.access)).collect()
 }
 
 #[track_caller]

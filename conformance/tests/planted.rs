@@ -1,4 +1,5 @@
 //! A wrong byte in what a server says is found, wherever it is, and the report names its field.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};

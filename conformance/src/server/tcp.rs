@@ -24,8 +24,9 @@ pub enum Listening<'a> {
     Started(&'a Running),
     /// One that was started, and is reached like that through another port of this machine.
     Relayed(&'a Running, u16),
-    /// One that runs somewhere, and whether clients can choose among the loopback addresses.
-    Remote(SocketAddr),
+    /// One that runs somewhere; and the addresses that clients bind in place of those of the case, or none, so that
+    /// the system chooses.
+    Remote(SocketAddr, &'a BTreeMap<IpAddr, IpAddr>),
 }
 
 impl Listening<'_> {
@@ -34,7 +35,7 @@ impl Listening<'_> {
         let port = match self {
             Self::Started(server) => server.port,
             Self::Relayed(_, port) => port,
-            Self::Remote(address) => return address,
+            Self::Remote(address, _) => return address,
         };
         match client {
             IpAddr::V4(_) => (Ipv4Addr::LOCALHOST, port).into(),
@@ -48,7 +49,7 @@ impl Listening<'_> {
     /// The address that a client binds; `None` where the system is to choose.
     fn bound_by(self, client: IpAddr) -> Option<IpAddr> {
         match self {
-            Self::Remote(address) if !address.ip().is_loopback() => None,
+            Self::Remote(_, addresses) => addresses.get(&client).copied(),
             _ => Some(client),
         }
     }
