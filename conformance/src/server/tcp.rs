@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use super::expect::{Expectation, nothing, silence};
 use super::targets::Running;
 use super::{Cuts, Failure, PING, PONG, Problem};
@@ -16,6 +18,12 @@ use client::{Client, End};
 
 /// How long something that is wrong already is given to become complete, so that all of it can be shown.
 const AFTERMATH: Duration = Duration::from_millis(200);
+
+/// How many pieces a send may have before it counts as long.
+const MANY_PIECES: usize = 32;
+
+/// Long sends at one time. All at once would each take as long as all together, and count as too slow.
+static LONG_SENDS: Semaphore = Semaphore::const_new(4);
 
 /// A server that listens.
 #[derive(Clone, Copy)]
@@ -162,6 +170,8 @@ impl Table<'_> {
 
     async fn send_bytes(&mut self, who: Name, bytes: &[u8], pieces: &[usize]) -> Result<(), Problem> {
         let patience = self.pace.patience;
+        let long = pieces.len() > MANY_PIECES;
+        let _turn = if long { LONG_SENDS.acquire().await.ok() } else { None };
         let sending = self.client(who)?.send(bytes, pieces);
         tokio::time::timeout(patience, sending).await.map_err(|_| {
             Problem::Broken(format!("the server did not take within {patience:?} what {who} sends"))
