@@ -23,7 +23,7 @@ const AFTERMATH: Duration = Duration::from_millis(200);
 const MANY_PIECES: usize = 32;
 
 /// Long sends at one time. All at once would each take as long as all together, and count as too slow.
-static LONG_SENDS: Semaphore = Semaphore::const_new(4);
+static LONG_SENDS: Semaphore = Semaphore::const_new(2);
 
 /// A server that listens.
 #[derive(Clone, Copy)]
