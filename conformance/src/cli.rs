@@ -150,9 +150,11 @@ fn summarize(played: &[Played], seed: u64, took: Duration) -> ExitCode {
 
 /// Whether a case is one of those that a filter means.
 fn fits(case: &Case, filter: &str) -> bool {
-    let section =
-        case.id.strip_prefix(filter).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
-    section || case.title.to_lowercase().contains(&filter.to_lowercase())
+    if filter.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-')) {
+        let rest = case.id.strip_prefix(filter);
+        return rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
+    }
+    case.title.to_lowercase().contains(&filter.to_lowercase())
 }
 
 fn resolve(server: &str) -> anyhow::Result<SocketAddr> {
