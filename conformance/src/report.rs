@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use netswap_core::wire::Code;
 
 use crate::cases::Case;
-use crate::pattern::{Names, difference};
+use crate::pattern::Names;
 use crate::server::{Difference, Failure, Mode, Problem};
 use crate::wire::{HEADER, Header, MaybeByte, packets};
 

@@ -4,6 +4,7 @@ mod config;
 mod parse;
 mod rules;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::pattern::Pattern;
+use crate::pattern::{Names, Pattern};
+use crate::text::Scale;
+use crate::wire;
 
 pub use config::{KEYS, Setting, configure};
 pub use parse::parse;
@@ -121,6 +124,32 @@ impl Case {
         times.sum()
     }
 
+    /// Whether a packet with this opcode is sent in it.
+    #[must_use]
+    pub fn sends(&self, opcode: u8) -> bool {
+        self.streams(true)
+            .iter()
+            .flat_map(|stream| wire::packets(stream))
+            .any(|packet| packet.header.is_some_and(|header| header.opcode == opcode))
+    }
+
+    /// What is sent on each connection, or received, as far as it is known beforehand.
+    #[must_use]
+    pub fn streams(&self, sent: bool) -> Vec<Vec<Option<u8>>> {
+        let mut streams: BTreeMap<Name, Vec<Option<u8>>> = BTreeMap::new();
+        for step in &self.steps {
+            let (who, pattern) = match &step.action {
+                Action::Send(who, pattern) if sent => (*who, pattern),
+                Action::Receive(who, pattern) | Action::ReceiveAnyOrder(who, pattern) if !sent => {
+                    (*who, pattern)
+                }
+                _ => continue,
+            };
+            streams.entry(who).or_default().extend(pattern.bytes(&Names::new(), Scale::TRUE));
+        }
+        streams.into_values().collect()
+    }
+
     /// The addresses of its connections.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.steps.iter().filter_map(|step| match step.action {
@@ -145,11 +174,13 @@ pub fn read(directory: &Path) -> anyhow::Result<Vec<Case>> {
         }
     }
     files.sort();
+    let here = std::env::current_dir().ok();
     let mut cases: Vec<Case> = Vec::new();
     for path in &files {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        for case in parse(&path.display().to_string(), &text)? {
+        let name = here.as_ref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+        for case in parse(&name.display().to_string(), &text)? {
             if let Some(before) = cases.iter().find(|before| before.id == case.id) {
                 anyhow::bail!("{}:{}: {} is in {} too", case.file, case.line, case.id, before.file);
             }

@@ -1,0 +1,145 @@
+//! Moves the bytes of one connection.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Buf;
+use netswap_core::connection::{Connection as Machine, Phase};
+use netswap_core::wire::READ_AT_MOST;
+use tracing::debug;
+
+use super::shared::Attendance;
+use crate::Transport;
+
+/// Slices written at a time: more than the output's window has.
+const SLICES_AT_MOST: usize = 128;
+
+/// After so many steps other connections of the thread have their turn, and the system is asked what has arrived.
+const STEPS_AT_A_TIME: usize = 4;
+
+/// How often a connection is read once more after the server was told to stop, for requests that had arrived by then.
+const LAST_READS: u32 = 16;
+
+thread_local! {
+    /// What is read goes through here: one buffer for all connections of a thread, so that idle ones need none.
+    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_AT_MOST]);
+}
+
+/// The task that serves one connection until it is closed.
+#[derive(Debug)]
+#[must_use = "a connection that is not polled is not served"]
+pub struct Connection<T> {
+    stream: T,
+    machine: Machine,
+    attendance: Attendance,
+    shut_down: bool,
+    last_reads: u32,
+}
+
+impl<T: Transport + Unpin> Future for Connection<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Err(error) = ready!(self.poll_serve(cx)) else { return Poll::Ready(()) };
+        debug!(owner = %self.machine.peer().owner, %error, "connection lost");
+        Poll::Ready(())
+    }
+}
+
+impl<T: Transport> Connection<T> {
+    pub(super) fn new(stream: T, machine: Machine, attendance: Attendance) -> Self {
+        Self { stream, machine, attendance, shut_down: false, last_reads: LAST_READS }
+    }
+
+    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Mail, and the server's end, ring the bell.
+        self.attendance.bell.register(cx.waker());
+        for _ in 0..STEPS_AT_A_TIME {
+            let moved = self.step(cx)?;
+            if self.machine.phase() == Phase::Closed {
+                return Poll::Ready(Ok(()));
+            }
+            if self.attendance.shared.is_stopping() && self.last_reads > 0 {
+                self.last_reads = if moved { self.last_reads - 1 } else { 0 };
+                if self.last_reads == 0 {
+                    self.machine.handle_shutdown(self.attendance.shared.now());
+                }
+            } else if !moved {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Does what can be done without waiting, reading and writing alike; whether there was anything.
+    fn step(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut moved = false;
+        if self.attendance.bell.has_rung() {
+            let shared = &self.attendance.shared;
+            self.machine.handle_mail(shared.now(), &mut &**shared);
+            moved = true;
+        }
+        if self.machine.output().has_remaining()
+            && let Poll::Ready(written) = self.poll_write(cx)
+        {
+            written?;
+            moved = true;
+        }
+        if self.machine.phase() == Phase::Draining
+            && !self.shut_down
+            && let Poll::Ready(shut_down) = self.stream.poll_shutdown(cx)
+        {
+            shut_down?;
+            self.shut_down = true;
+        }
+        if self.machine.wants_read()
+            && let Poll::Ready(read) = self.poll_read(cx)
+        {
+            read?;
+            moved = true;
+        }
+        let shared = &self.attendance.shared;
+        let deadline = || self.machine.poll_timeout().and_then(|at| shared.clock().system_time(at));
+        if !moved && self.stream.poll_deadline(cx, deadline()).is_ready() {
+            self.machine.handle_timeout(shared.now(), &mut &**shared);
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut slices = [IoSlice::new(&[]); SLICES_AT_MOST];
+        let mut filled = 0;
+        for (slot, bytes) in slices.iter_mut().zip(self.machine.output().slices()) {
+            *slot = IoSlice::new(bytes);
+            filled += 1;
+        }
+        let written = ready!(self.stream.poll_write(cx, &slices[..filled]))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        let shared = &self.attendance.shared;
+        shared.count_sent(written);
+        self.machine.sent(written, shared.now(), &mut &**shared);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            let read = ready!(self.stream.poll_read(cx, buffer))?;
+            let shared = &self.attendance.shared;
+            let (now, engine) = (shared.now(), &mut &**shared);
+            let input = &buffer[..read];
+            shared.count_received(read);
+            if input.is_empty() {
+                self.machine.handle_eof(now, engine);
+            } else {
+                self.machine.handle_input(input, now, engine);
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! What all connections of a server share: the store behind its lock, the clock, the counters of bytes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use event_listener::Event;
+use netswap_core::config::{Config, ConfigError};
+use netswap_core::connection::Connection as Machine;
+use netswap_core::engine::{Engine, Execution, Incident, Mail, Peer};
+use netswap_core::error::Refusal;
+use netswap_core::memory::{Budget, Data, Payload};
+use netswap_core::store::{Admission, Store};
+use netswap_core::time::Instant;
+use netswap_core::types::Xid;
+use netswap_core::wire::{Notification, Request};
+use tracing::{debug, error};
+
+use super::Connection;
+use super::bell::{Bell, Bells};
+use crate::{Clock, Transport};
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub struct Shared {
+    store: Mutex<Store>,
+    bells: Bells,
+    config: Arc<Config>,
+    budget: Arc<Budget>,
+    clock: Clock,
+    stopping: AtomicBool,
+    /// Told when the server is to stop.
+    stopped: Event,
+    received: AtomicU64,
+    sent: AtomicU64,
+    panics: AtomicU64,
+}
+
+/// What went over a server's sockets, and what went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Connections that ended because handling them panicked: faults of the server.
+    pub panics: u64,
+}
+
+impl Shared {
+    /// How often records that have ended are removed, where nobody has asked for them before.
+    pub const SWEEP: Duration = Duration::from_millis(500);
+
+    /// How long a server waits before it accepts again, after the system had no descriptor or no memory for a
+    /// connection.
+    pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+    pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
+        let store = Store::new(config)?;
+        Ok(Self {
+            config: store.config().clone(),
+            budget: store.budget().clone(),
+            store: Mutex::new(store),
+            bells: Bells::default(),
+            clock: Clock::start(),
+            stopping: AtomicBool::new(false),
+            stopped: Event::new(),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether the server was told to stop. Connections look here often, so it is no more than one load.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
+    /// Tells the server and all of its connections to stop.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, SeqCst);
+        self.stopped.notify(usize::MAX);
+        self.bells.ring_all();
+    }
+
+    /// Waits until the server is told to stop.
+    pub async fn stopped(&self) {
+        while !self.is_stopping() {
+            let told = self.stopped.listen();
+            if !self.is_stopping() {
+                told.await;
+            }
+        }
+    }
+
+    /// A connection that was accepted, set up and told of its fate: the task that serves it, unless there is not even
+    /// room to refuse it.
+    pub fn accept<T: Transport>(
+        self: &Arc<Self>,
+        stream: io::Result<T>,
+        address: SocketAddr,
+    ) -> Option<Connection<T>> {
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                debug!(%address, %error, "connection lost before it was served");
+                return None;
+            }
+        };
+        let now = self.now();
+        let (config, budget) = (self.config.clone(), self.budget.clone());
+        let machine = match self.connect(address, now) {
+            Admission::Served(peer) => {
+                debug!(%address, owner = %peer.owner, "connected");
+                Machine::new(peer, config, budget)
+            }
+            Admission::TurnedAway(peer, refusal) => {
+                debug!(%address, %refusal, "connection turned away");
+                Machine::turned_away(peer, refusal, config, budget, now)
+            }
+            Admission::Dropped => return None,
+        };
+        let attendance = Attendance::new(self.clone(), machine.peer());
+        Some(Connection::new(stream, machine, attendance))
+    }
+
+    /// A connection's task has panicked, which is a fault of the server and ends that connection only.
+    pub fn connection_panicked(&self, fault: &dyn std::fmt::Display) {
+        self.panics.fetch_add(1, Relaxed);
+        error!(%fault, "handling a connection panicked; that connection is closed");
+    }
+
+    /// The store, for one call. A panic in one connection's call does not take it from the others.
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        Traffic {
+            received: self.received.load(Relaxed),
+            sent: self.sent.load(Relaxed),
+            panics: self.panics.load(Relaxed),
+        }
+    }
+
+    pub(super) fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Removes what has ended. To be called every [`SWEEP`](Self::SWEEP).
+    pub fn sweep(&self) {
+        let now = self.now();
+        let mut store = self.store();
+        store.handle_timeout(now);
+        self.release(store);
+    }
+
+    fn connect(&self, address: SocketAddr, now: Instant) -> Admission {
+        let mut store = self.store();
+        let admission = store.connect(address.ip(), now);
+        self.release(store);
+        admission
+    }
+
+    /// Unlocks the store, then frees what a call made superfluous and calls the connections for which it left mail.
+    fn release(&self, mut store: MutexGuard<'_, Store>) {
+        let (trash, woken) = (store.take_trash(), store.take_woken());
+        drop(store);
+        drop(trash);
+        if !woken.is_empty() {
+            self.bells.ring(&woken);
+        }
+    }
+
+    /// The bells by which connections are called.
+    pub(super) fn bells(&self) -> &Bells {
+        &self.bells
+    }
+}
+
+/// The store as the engine of a connection: the lock is held for one call, and never across a wait.
+impl Engine for &Shared {
+    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
+        let mut store = self.store();
+        let judged = store.judge(peer, request, now);
+        self.release(store);
+        judged
+    }
+
+    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution {
+        let mut store = self.store();
+        let done = store.serve(peer, xid, request, now);
+        self.release(store);
+        done
+    }
+
+    fn take_mail(&mut self, peer: Peer) -> Vec<Mail> {
+        self.store().take_mail(peer.id)
+    }
+
+    fn take_news(&mut self, peer: Peer, xid: Xid) -> Vec<Notification<Data>> {
+        self.store().take_news(peer.id, xid)
+    }
+
+    fn forget(&mut self, peer: Peer, xid: Xid) {
+        self.store().forget(peer.id, xid);
+    }
+
+    fn depart(&mut self, peer: Peer, now: Instant) {
+        let mut store = self.store();
+        store.depart(peer.id, now);
+        self.release(store);
+    }
+
+    fn note(&mut self, incident: Incident) {
+        self.store().note(incident);
+    }
+}
+
+/// A connection's place in the store, given back however the connection ends.
+#[derive(Debug)]
+pub(super) struct Attendance {
+    pub(super) shared: Arc<Shared>,
+    /// Rings when there is mail for the connection.
+    pub(super) bell: Arc<Bell>,
+    peer: Peer,
+}
+
+impl Attendance {
+    pub(super) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
+        let bell = shared.bells().hang(peer.id);
+        Self { shared, bell, peer }
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        self.shared.bells().remove(self.peer.id);
+        let now = self.shared.now();
+        let mut store = self.shared.store();
+        store.disconnect(self.peer.id, now);
+        self.shared.release(store);
+    }
+}
