@@ -1,4 +1,4 @@
-//! The smallest server: `cargo run -p netswap-smol --example serve [ADDRESS [THREADS]]`.
+//! The smallest server: `cargo run -p netswap-smol --example serve_smol [ADDRESS [THREADS]]`.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

@@ -6,10 +6,11 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
+use async_net::TcpStream;
 use netswap_adapter::{Runtime, Sleep, socket};
 use socket2::SockRef;
 
-use crate::stream::{Stream, TcpStream};
+use crate::stream::Stream;
 
 /// The reactor of async-io, which is there under every executor.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Runtime for Smol {
             return Err(error);
         }
         socket::prepare_client(SockRef::from(&stream), address, start.elapsed())?;
-        Ok(Stream::new(Box::pin(TcpStream::new(stream))))
+        Ok(Stream::new(Box::pin(stream.into())))
     }
 
     fn sleep(duration: Duration) -> Option<Sleep> {

@@ -3,15 +3,15 @@
 use std::any::Any;
 use std::future::pending;
 use std::io;
-use std::net::{self, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
+use async_net::{TcpListener, TcpStream};
 use futures_lite::{FutureExt, StreamExt};
-use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
 pub use netswap_adapter::server::{
     ServerError, ServerHandle, ServerOptions, Statistics, Traffic, default_total,
@@ -22,7 +22,7 @@ use socket2::SockRef;
 use tracing::{error, info, warn};
 
 use crate::runtime::Smol;
-use crate::stream::{Stream, TcpStream};
+use crate::stream::Stream;
 
 /// A server that is bound to its address and serves as long as [`run`](Self::run) runs.
 ///
@@ -46,7 +46,7 @@ use crate::stream::{Stream, TcpStream};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Server {
-    listener: Arc<Async<net::TcpListener>>,
+    listener: TcpListener,
     local_address: SocketAddr,
     shared: Arc<Shared>,
     shutdown_deadline: Duration,
@@ -65,7 +65,7 @@ impl Server {
         let listener =
             Async::new_nonblocking(bound.listener).map_err(|error| ServerError::Bind { address, error })?;
         let (shared, shutdown_deadline) = (bound.shared, bound.shutdown_deadline);
-        Ok(Self { listener: Arc::new(listener), local_address: address, shared, shutdown_deadline })
+        Ok(Self { listener: listener.into(), local_address: address, shared, shutdown_deadline })
     }
 
     /// The address that the server is bound to, with the port that it got.
@@ -89,11 +89,10 @@ impl Server {
     /// with the last of them the listener.
     pub async fn run(self) {
         let Self { listener, shared, shutdown_deadline, .. } = self;
-        // Connections are futures in this one, not tasks of an executor: a set of futures gives up its turn as soon as two
-        // of them have more to do, so that the system is asked what has arrived, where an executor takes hundreds of turns
-        // first. With one in the set that never ends it does so only then, and is never empty.
+        // Connections are futures in this one, not tasks of an executor: nothing is spawned, and a set of futures gives up
+        // its turn as soon as two of them have more to do. The system is then asked what has arrived, where an executor
+        // takes hundreds of turns first.
         let mut connections = FuturesUnordered::new();
-        connections.push(Either::Left(pending()));
         let mut stopped = pin!(shared.stopped());
         let mut sweep = Timer::interval(Shared::SWEEP);
         let mut pause = None;
@@ -102,7 +101,7 @@ impl Server {
                 stopped.as_mut().await;
                 Next::Stop
             }
-            .or(async { Next::Ended(connections.next().await) })
+            .or(async { Next::Ended(next_ended(&mut connections).await) })
             .or(async {
                 sweep.next().await;
                 Next::Sweep
@@ -114,7 +113,7 @@ impl Server {
                 Next::Sweep => shared.sweep(),
                 Next::Accepted(Ok((stream, address))) => {
                     if let Some(connection) = shared.accept(prepared(stream), address) {
-                        connections.push(Either::Right(AssertUnwindSafe(connection).catch_unwind()));
+                        connections.push(guarded(connection));
                     }
                 }
                 Next::Accepted(Err(error)) if socket::is_of_one_connection(&error) => {}
@@ -125,10 +124,10 @@ impl Server {
             }
         }
         drop(listener);
-        info!(connections = connections.len() - 1, "stopping");
+        info!(connections = connections.len(), "stopping");
         let all_ended = async {
-            while connections.len() > 1 {
-                connection_ended(&shared, connections.next().await);
+            while let Some(ended) = connections.next().await {
+                connection_ended(&shared, ended);
             }
             true
         };
@@ -137,7 +136,7 @@ impl Server {
             false
         };
         if !all_ended.or(late).await {
-            warn!(connections = connections.len() - 1, "shutdown deadline reached, closing what is left");
+            warn!(connections = connections.len(), "shutdown deadline reached, closing what is left");
         }
     }
 }
@@ -145,19 +144,29 @@ impl Server {
 /// What happens next.
 enum Next {
     Stop,
-    Ended(Option<Ended>),
+    Ended(Ended),
     Sweep,
-    Accepted(io::Result<(Async<net::TcpStream>, SocketAddr)>),
+    Accepted(io::Result<(TcpStream, SocketAddr)>),
 }
 
 /// How a connection has ended: with what it panicked with, where it did.
 type Ended = Result<(), Box<dyn Any + Send>>;
 
+/// A connection whose panic is its own end and nobody else's.
+fn guarded(connection: impl Future<Output = ()>) -> impl Future<Output = Ended> {
+    AssertUnwindSafe(connection).catch_unwind()
+}
+
+/// How the next connection ends that does.
+async fn next_ended(connections: &mut FuturesUnordered<impl Future<Output = Ended>>) -> Ended {
+    match connections.next().await {
+        Some(ended) => ended,
+        None => pending().await,
+    }
+}
+
 /// Accepts a connection, after a pause where one is due.
-async fn accept(
-    listener: &Async<net::TcpListener>,
-    pause: &mut Option<Timer>,
-) -> io::Result<(Async<net::TcpStream>, SocketAddr)> {
+async fn accept(listener: &TcpListener, pause: &mut Option<Timer>) -> io::Result<(TcpStream, SocketAddr)> {
     if let Some(timer) = pause {
         timer.await;
         *pause = None;
@@ -165,13 +174,63 @@ async fn accept(
     listener.accept().await
 }
 
-fn prepared(stream: Async<net::TcpStream>) -> io::Result<Stream<TcpStream>> {
+fn prepared(stream: TcpStream) -> io::Result<Stream<TcpStream>> {
     socket::prepare(SockRef::from(&stream))?;
-    Ok(Stream::new(TcpStream::new(stream)))
+    Ok(Stream::new(stream))
 }
 
-fn connection_ended(shared: &Shared, ended: Option<Ended>) {
-    if let Some(Err(fault)) = ended {
+fn connection_ended(shared: &Shared, ended: Ended) {
+    if let Err(fault) = ended {
         shared.connection_panicked(&panic_message(&*fault));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::task::{Context, Poll};
+    use std::time::Instant;
+
+    use futures_lite::future::block_on;
+    use netswap_adapter::Transport;
+
+    use super::*;
+
+    /// A stream that is a fault of ours.
+    struct Faulty;
+
+    impl Transport for Faulty {
+        fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            panic!("a fault")
+        }
+
+        fn poll_write(&mut self, _: &mut Context<'_>, _: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_deadline(&mut self, _: &mut Context<'_>, _: Option<Instant>) -> Poll<()> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_one_connection_and_is_counted() {
+        let server = block_on(Server::bind("127.0.0.1:0")).unwrap();
+        let shared = &server.shared;
+        let connection = shared.accept(Ok(Faulty), server.local_address()).unwrap();
+        assert_eq!(server.handle().statistics().store.connections, 1);
+        let mut connections = FuturesUnordered::new();
+        connections.push(guarded(connection));
+        connection_ended(shared, block_on(next_ended(&mut connections)));
+        let statistics = server.handle().statistics();
+        assert_eq!((statistics.traffic.panics, statistics.store.connections), (1, 0));
     }
 }

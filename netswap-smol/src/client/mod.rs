@@ -10,6 +10,7 @@ mod watching;
 use std::pin::Pin;
 use std::time::Duration;
 
+use async_net::TcpStream;
 use futures_io::{AsyncRead, AsyncWrite};
 use netswap_adapter::client as adapter;
 use netswap_adapter::client::Session;
@@ -19,7 +20,7 @@ pub use netswap_adapter::client::{
 };
 
 use crate::runtime::Smol;
-use crate::stream::{Stream, TcpStream};
+use crate::stream::Stream;
 
 /// A client of a NetSwap server. Cheap to clone, and shared between tasks as it is.
 ///
