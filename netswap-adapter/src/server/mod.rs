@@ -9,4 +9,4 @@ mod shared;
 pub use connection::Connection;
 pub use handle::{ServerHandle, Statistics};
 pub use options::{Bound, ServerError, ServerOptions, default_total};
-pub use shared::{Shared, Traffic};
+pub use shared::{Shared, Traffic, panic_message};
