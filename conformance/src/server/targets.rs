@@ -15,11 +15,13 @@ pub enum Target {
     Core,
     /// netswap-tokio, over TCP.
     Tokio,
+    /// netswap-smol, over TCP.
+    Smol,
 }
 
 impl Target {
     /// Every one.
-    pub const ALL: [Self; 2] = [Self::Core, Self::Tokio];
+    pub const ALL: [Self; 3] = [Self::Core, Self::Tokio, Self::Smol];
 
     /// What it is called.
     #[must_use]
@@ -27,6 +29,7 @@ impl Target {
         match self {
             Self::Core => "core",
             Self::Tokio => "tokio",
+            Self::Smol => "smol",
         }
     }
 
@@ -43,6 +46,7 @@ impl Target {
         let running = match self {
             Self::Core => anyhow::bail!("the core has no sockets"),
             Self::Tokio => start_tokio(options).await,
+            Self::Smol => start_smol(options).await,
         };
         running.context("the server does not start")
     }
@@ -72,6 +76,14 @@ impl Drop for Running {
 async fn start_tokio(options: ServerOptions) -> anyhow::Result<Running> {
     let server = netswap_tokio::Server::bind(options).await?;
     let (port, handle) = (server.local_address().port(), server.handle());
+    let serving = tokio::spawn(server.run()).abort_handle();
+    Ok(Running { port, stop: Box::new(move || handle.shutdown()), end: Box::new(move || serving.abort()) })
+}
+
+async fn start_smol(options: ServerOptions) -> anyhow::Result<Running> {
+    let server = netswap_smol::Server::bind(options).await?;
+    let (port, handle) = (server.local_address().port(), server.handle());
+    // It runs in any executor.
     let serving = tokio::spawn(server.run()).abort_handle();
     Ok(Running { port, stop: Box::new(move || handle.shutdown()), end: Box::new(move || serving.abort()) })
 }
