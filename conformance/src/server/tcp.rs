@@ -19,6 +19,10 @@ use client::{Client, End};
 /// How long something that is wrong already is given to become complete, so that all of it can be shown.
 const AFTERMATH: Duration = Duration::from_millis(200);
 
+/// How long the end of a connection may take that is due because time has passed. Less than what a case leaves between
+/// a deadline and its end, so that a server that is late is found out.
+const PROMPT: Duration = Duration::from_millis(500);
+
 /// How many pieces a send may have before it counts as long.
 const MANY_PIECES: usize = 32;
 
@@ -79,11 +83,13 @@ pub struct Pace {
 /// The step at which the server does not do what the case says.
 pub async fn play(case: &Case, server: Listening<'_>, cuts: Cuts, pace: Pace) -> Result<(), Failure> {
     let (clients, names) = (BTreeMap::new(), Names::new());
-    let mut table = Table { case, server, clients, names, cuts, pace };
+    let mut table = Table { case, server, clients, names, cuts, pace, end_patience: pace.patience };
     for step in &case.steps {
         if let Err(problem) = table.step(&step.action).await {
             return Err(Failure { line: step.line, problem, names: table.names });
         }
+        let passed = matches!(step.action, Action::Pass(_));
+        table.end_patience = if passed { pace.patience.min(PROMPT) } else { pace.patience };
     }
     Ok(())
 }
@@ -96,6 +102,8 @@ struct Table<'a> {
     names: Names,
     cuts: Cuts,
     pace: Pace,
+    /// How long the server may take to end a connection in the present step.
+    end_patience: Duration,
 }
 
 impl Table<'_> {
@@ -225,7 +233,7 @@ impl Table<'_> {
     }
 
     async fn closed(&mut self, who: Name) -> Result<(), Problem> {
-        let patience = self.pace.patience;
+        let patience = self.end_patience;
         let client = self.client(who)?;
         let waiting = client.wait_until(|received, ended| ended.is_some() || !received.is_empty());
         let in_time = tokio::time::timeout(patience, waiting).await.is_ok();
@@ -248,7 +256,7 @@ impl Table<'_> {
     }
 
     async fn dropped(&mut self, who: Name) -> Result<(), Problem> {
-        let patience = self.pace.patience;
+        let patience = self.end_patience;
         let client = self.client(who)?;
         client.set_reading(true);
         let waiting = client.wait_until(|_, ended| ended.is_some());
