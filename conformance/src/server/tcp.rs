@@ -29,6 +29,10 @@ const MANY_PIECES: usize = 32;
 /// Long sends at one time. All at once would each take as long as all together, and count as too slow.
 static LONG_SENDS: Semaphore = Semaphore::const_new(2);
 
+/// Cases with times that are in what they do before the first time passes. Would all begin at once, the first of those
+/// times would be over before some of them could look.
+static BEGINNINGS: Semaphore = Semaphore::const_new(4);
+
 /// A server that listens.
 #[derive(Clone, Copy)]
 pub enum Listening<'a> {
@@ -84,12 +88,14 @@ pub struct Pace {
 pub async fn play(case: &Case, server: Listening<'_>, cuts: Cuts, pace: Pace) -> Result<(), Failure> {
     let (clients, names) = (BTreeMap::new(), Names::new());
     let mut table = Table { case, server, clients, names, cuts, pace, end_patience: pace.patience };
+    let mut beginning = if case.time().is_zero() { None } else { BEGINNINGS.acquire().await.ok() };
     for step in &case.steps {
+        let passes = matches!(step.action, Action::Pass(_));
+        beginning = beginning.filter(|_| !passes);
         if let Err(problem) = table.step(&step.action).await {
             return Err(Failure { line: step.line, problem, names: table.names });
         }
-        let passed = matches!(step.action, Action::Pass(_));
-        table.end_patience = if passed { pace.patience.min(PROMPT) } else { pace.patience };
+        table.end_patience = if passes { pace.patience.min(PROMPT) } else { pace.patience };
     }
     Ok(())
 }
