@@ -1,0 +1,10 @@
+//! The NetSwap conformance suite: what a server has to answer and how a client has to behave, byte by byte.
+//!
+//! The cases are text files whose format README.md describes: `server/*.txt` are played against servers.
+#![forbid(unsafe_code)]
+
+pub mod cases;
+pub mod pattern;
+pub mod server;
+pub mod text;
+pub mod wire;
