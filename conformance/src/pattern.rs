@@ -155,6 +155,11 @@ impl Pattern {
         bytes.iter().enumerate().map(|(offset, byte)| byte.ok_or(offset)).collect()
     }
 
+    /// The names that it gives.
+    pub fn binds(&self) -> impl Iterator<Item = &str> {
+        self.runs.iter().filter_map(|run| if let Run::New(name, _) = run { Some(&**name) } else { None })
+    }
+
     /// Gives names to what was received. It must have been found equal before.
     pub fn bind(&self, received: &[u8], names: &mut Names) {
         let mut offset = 0;

@@ -13,7 +13,7 @@ use crate::pattern::Pattern;
 pub const SORT: &str = "netswap-client-cases 1";
 
 /// The number of the call that connects.
-pub const CONNECT: u32 = 0;
+pub(super) const CONNECT: u32 = 0;
 
 /// A case: the calls that are made, what the server gets and sends, and how the calls end.
 #[derive(Clone, Debug)]
@@ -95,12 +95,12 @@ pub enum Action {
     Receive(Pattern),
     /// The server receives these packets next, in any order but for those of one XID.
     ReceiveAnyOrder(Vec<Pattern>),
-    /// The server receives a whole message next: XID, OPCODE and ACCESS, then its payload.
-    ReceiveMessage(Pattern),
+    /// The server receives a whole message next.
+    ReceiveMessage(Message),
     /// The server sends bytes.
     Send(Pattern),
-    /// The server sends a whole message: XID, code and ACCESS, then its payload.
-    SendMessage(Pattern),
+    /// The server sends a whole message.
+    SendMessage(Message),
     /// The server receives continuations of an unfinished message until another packet comes, or up to its last.
     Continue {
         /// The name of its XID.
@@ -134,6 +134,15 @@ pub enum Action {
     Grows(u64),
 }
 
+/// A message, in as many packets as it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// XID, OPCODE or code, and ACCESS.
+    pub head: Pattern,
+    /// The payload, which may be empty.
+    pub payload: Pattern,
+}
+
 impl Case {
     /// The names of calls, options and features that it needs of a driver.
     pub fn needs(&self) -> impl Iterator<Item = &str> {
@@ -141,7 +150,8 @@ impl Case {
             Action::Call(line) => Some(&*line.verb),
             _ => None,
         });
-        calls.chain(self.options.iter().map(|(key, _)| &**key))
+        let greeting = (self.server == Server::Scripted { greeting: true }).then_some("greeting");
+        calls.chain(self.options.iter().map(|(key, _)| &**key)).chain(greeting)
     }
 }
 

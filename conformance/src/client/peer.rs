@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::case::Message;
 use super::differences::differs;
 use crate::pattern::{Names, Pattern, difference};
 use crate::text::Scale;
@@ -132,16 +133,18 @@ impl Peer {
         Ok(())
     }
 
-    /// Receives a whole message: XID, OPCODE, ACCESS and payload of the pattern, in as many packets as it takes.
-    pub(super) async fn receive_message(&mut self, pattern: &Pattern, names: &mut Names) -> Result<(), String> {
-        let mut rest = pattern.clone();
-        let first = rest.split_to(6);
-        let payload = rest.bytes(names, self.scale);
+    /// Receives a whole message, in as many packets as it takes.
+    pub(super) async fn receive_message(
+        &mut self,
+        message: &Message,
+        names: &mut Names,
+    ) -> Result<(), String> {
+        let payload = message.payload.bytes(names, self.scale);
         let total = payload.len();
         let mut at = 0;
         loop {
             let part = &payload[at..(at + MAX_PAYLOAD).min(total)];
-            let mut expected = first.bytes(names, self.scale);
+            let mut expected = message.head.bytes(names, self.scale);
             let remaining = u32::try_from(total - at).map_err(|_| "the message is too long".to_owned())?;
             expected.splice(4..4, remaining.to_be_bytes().map(Some));
             expected.extend(part);
@@ -157,8 +160,8 @@ impl Peer {
             if at == 0 {
                 let xid = self.buffer[..4].to_vec();
                 let head = [&xid[..], &[0; 2]].concat();
-                first.bind(&head, names);
-                self.remember(&first, names)?;
+                message.head.bind(&head, names);
+                self.remember(&message.head, names)?;
             }
             self.take(expected.len());
             at += part.len();
@@ -182,8 +185,9 @@ impl Peer {
             let len = self.packet().await?;
             let packet = &self.buffer[..len];
             let header = packet.first_chunk().map(Header::decode).ok_or("a packet without a header")?;
-            if header.xid != xid {
-                let what = "a packet of another transaction came before the message's last";
+            // An ABORT is never a continuation.
+            if header.xid != xid || header.opcode == ABORT {
+                let what = "another packet came before the message's last";
                 return if to_the_end { Err(what.into()) } else { Ok(()) };
             }
             if header != next {
@@ -207,12 +211,14 @@ impl Peer {
         self.write(&bytes).await
     }
 
-    /// Sends a whole message: XID, code, ACCESS and payload of the pattern, in as many packets as it takes.
-    pub(super) async fn send_message(&mut self, pattern: &Pattern, names: &Names) -> Result<(), String> {
-        let bytes = pattern.to_send(names, self.scale).map_err(|_| "a name has not been bound".to_owned())?;
-        let (head, payload) = bytes.split_at_checked(6).ok_or("a message without a header")?;
-        let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 100 + HEADER_LEN);
-        let mut rest = payload;
+    /// Sends a whole message, in as many packets as it takes.
+    pub(super) async fn send_message(&mut self, message: &Message, names: &Names) -> Result<(), String> {
+        let bytes = |pattern: &Pattern| pattern.to_send(names, self.scale);
+        let (Ok(head), Ok(payload)) = (bytes(&message.head), bytes(&message.payload)) else {
+            return Err("a name has not been bound".into());
+        };
+        let mut out = Vec::with_capacity(payload.len() + payload.len() / 100 + HEADER_LEN);
+        let mut rest = &payload[..];
         loop {
             out.extend(&head[..4]);
             out.extend((rest.len() as u32).to_be_bytes());

@@ -1,6 +1,6 @@
 //! Reads files of client cases.
 
-use super::case::{Action, Case, CONNECT, SORT, Server, Setting, Step};
+use super::case::{Action, CONNECT, Case, Message, SORT, Server, Setting, Step};
 use super::rules::Rules;
 use super::words;
 use crate::pattern::{Direction, Lengths, Pattern};
@@ -135,10 +135,19 @@ impl Reader {
         line: &str,
         bytes: &str,
         direction: Direction,
-    ) -> Result<Pattern, Mistake> {
-        let message = self.bytes(number, line, bytes, direction)?;
-        let short = || Mistake::told("4 bytes of XID, the OPCODE, the ACCESS byte and the payload", "fewer bytes");
-        if message.len() < 6 { Err(short()) } else { Ok(message) }
+    ) -> Result<Message, Mistake> {
+        let words: Vec<_> = without_explanation(bytes).split_whitespace().collect();
+        let xid = if bytes.starts_with('$') { 1 } else { 4 };
+        let (head, payload) = words.split_at_checked(xid + 2).unwrap_or((&words, &[]));
+        let head = self.bytes(number, line, &head.join(" "), direction)?;
+        if head.len() != 6 {
+            return Err(Mistake::new("an XID, the OPCODE and the ACCESS byte before the payload", bytes));
+        }
+        let payload = match payload {
+            [] => Pattern::default(),
+            words => self.bytes(number, line, &words.join(" "), direction)?,
+        };
+        Ok(Message { head, payload })
     }
 }
 
