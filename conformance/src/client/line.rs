@@ -1,7 +1,6 @@
 //! The lines that the suite and a driver program say to each other (docs/PORTING.md §4).
 
 use std::fmt;
-use std::iter;
 
 /// One line: `7 returns version=2 | a remark`. What says it and what reads it is the same on both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +137,10 @@ pub fn data(text: &str) -> Option<Vec<u8>> {
     let mut data = Vec::new();
     for part in text.split('+').filter(|_| !text.is_empty()) {
         match part.split_once('*') {
-            Some((byte, count)) => data.extend(iter::repeat_n(*hex(byte)?.first()?, count.parse().ok()?)),
+            Some((byte, count)) => {
+                let [byte] = hex(byte)?[..] else { return None };
+                data.resize(data.len().checked_add(count.parse().ok()?)?, byte);
+            }
             None => data.extend(hex(part)?),
         }
     }
@@ -183,7 +185,7 @@ mod tests {
             assert_eq!(data(&Data(bytes).to_string()).as_deref(), Some(bytes));
         }
         assert_eq!(data("4A+4b*2"), Some(b"JKK".into()));
-        for wrong in ["4", "4g", "+", "41+", "41*", "*3", "41*x", "41*-1"] {
+        for wrong in ["4", "4g", "+", "41+", "41*", "*3", "41*x", "41*-1", "4142*2"] {
             assert_eq!(data(wrong), None, "{wrong}");
         }
     }

@@ -94,13 +94,14 @@ impl Reader {
     }
 
     fn action(&mut self, number: usize, line: &str) -> Result<Action, Mistake> {
-        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let plain = without_explanation(line);
+        let (word, rest) = plain.split_once(' ').unwrap_or((plain, ""));
         match word {
             "connects" if rest.is_empty() => Ok(Action::Connect),
             "call" => Ok(Action::Call(words::call(rest)?)),
             "cancel" => Ok(Action::Cancel(call_number(rest)?)),
             "+" => Ok(Action::Pass(duration(rest)?)),
-            "driver" => grows(line),
+            "driver" => grows(plain),
             "S" => of_server(rest),
             "S<" => self.bytes(number, line, rest, Direction::Received).map(Action::Receive),
             "S>" => self.bytes(number, line, rest, Direction::Sent).map(Action::Send),
@@ -110,7 +111,7 @@ impl Reader {
             }
             "S<<" => self.message(number, line, rest, Direction::Received).map(Action::ReceiveMessage),
             "S>>" => self.message(number, line, rest, Direction::Sent).map(Action::SendMessage),
-            _ if word.bytes().all(|it| it.is_ascii_digit()) => of_call(line),
+            _ if word.bytes().all(|it| it.is_ascii_digit()) => of_call(plain),
             _ => Err(Mistake::new(
                 "`case`, `option`, `server real`, `connects`, `call`, `cancel`, `+`, `driver grows`, `S` with `<`, `>`, \
                  `<*`, `<<`, `>>` or nothing, or the number of a call",
@@ -184,7 +185,7 @@ fn of_call(line: &str) -> Result<Action, Mistake> {
         "ends" if answer.values.is_empty() => Ok(Action::Answer(answer)),
         "waits" if answer.values.is_empty() => Ok(Action::Waits(answer.number)),
         "reaches" => reaches(&answer),
-        _ => Err(Mistake::new(OF_CALL, without_explanation(line))),
+        _ => Err(Mistake::new(OF_CALL, line)),
     }
 }
 
