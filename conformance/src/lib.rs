@@ -5,8 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod cases;
+pub mod cli;
 pub mod client;
+pub mod junit;
 pub mod pattern;
+pub mod report;
+pub mod run;
 pub mod server;
 pub mod text;
 pub mod wire;

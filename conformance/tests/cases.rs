@@ -1,35 +1,57 @@
 //! Every case, against every server that can be started here.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use conformance::cases;
-use conformance::server::{Mode, memory};
+use conformance::report;
+use conformance::server::Mode;
+use conformance::server::play::{Server, Verdict};
+use conformance::server::targets::Target;
 use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Runtime;
+
+/// The seed of cuts and pointers.
+const SEED: u64 = 20_261_123;
+
+/// Cases mostly wait, so that many can be played at once.
+const AT_ONCE: usize = 64;
 
 fn main() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("server");
-    let cases = match cases::read(&directory) {
-        Ok(cases) => cases,
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    let runtime = Arc::new(Runtime::new().expect("a runtime"));
+    let cases = match cases::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("server")) {
+        Ok(cases) => cases.into_iter().map(Arc::new),
         Err(error) => {
             eprintln!("{error:#}");
             std::process::exit(2);
         }
     };
-    let trials = cases.into_iter().map(|case| {
-        Trial::test(format!("core::{}", case.id), move || {
-            for mode in Mode::ALL {
-                memory::play(&case, mode, 1, None).map_err(|failure| {
-                    Failed::from(format!(
-                        "{}:{} {} ({}): {failure}",
-                        case.file,
-                        case.line,
-                        case.id,
-                        mode.name()
-                    ))
-                })?;
-            }
-            Ok(())
+    let pairs = cases.flat_map(|case| Target::ALL.map(|target| (case.clone(), target)));
+    let trials = pairs.map(|(case, target)| {
+        let runtime = runtime.clone();
+        Trial::test(format!("{}::{}", target.name(), case.id), move || {
+            runtime.block_on(async {
+                let server = Server::Started(target);
+                let play = |mode| {
+                    let case = case.clone();
+                    async move { (mode, server.play(&case, mode, SEED).await) }
+                };
+                let played = tokio::join!(play(Mode::Whole), play(Mode::Bytes), play(Mode::Cuts));
+                for (mode, verdict) in <[_; 3]>::from(played) {
+                    match verdict {
+                        Verdict::Failed(failure) => {
+                            let text = report::failure(&case, &server.name(), mode, SEED, &failure);
+                            return Err(Failed::from(text));
+                        }
+                        Verdict::PassedSlower(_) => eprintln!("{}: played again with more time", case.id),
+                        Verdict::Passed | Verdict::Skipped(_) => {}
+                    }
+                }
+                Ok(())
+            })
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    libtest_mimic::run(&arguments, trials.collect()).exit();
 }

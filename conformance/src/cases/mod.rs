@@ -145,11 +145,13 @@ pub fn read(directory: &Path) -> anyhow::Result<Vec<Case>> {
         }
     }
     files.sort();
+    let here = std::env::current_dir().ok();
     let mut cases: Vec<Case> = Vec::new();
     for path in &files {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        for case in parse(&path.display().to_string(), &text)? {
+        let name = here.as_ref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+        for case in parse(&name.display().to_string(), &text)? {
             if let Some(before) = cases.iter().find(|before| before.id == case.id) {
                 anyhow::bail!("{}:{}: {} is in {} too", case.file, case.line, case.id, before.file);
             }

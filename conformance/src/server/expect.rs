@@ -5,7 +5,7 @@ use crate::pattern::{Names, Pattern, difference};
 use crate::text::Scale;
 use crate::wire::{self, Packet};
 
-use super::Difference;
+use super::{Difference, PONG};
 
 /// What a connection is to receive next.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl<'a> Expectation<'a> {
     /// # Errors
     ///
     /// Where it is not what was expected.
-    pub fn settle(&self, received: &[u8], names: &mut Names) -> Result<(), Difference> {
+    pub fn settle(&self, received: &[u8], names: &mut Names) -> Result<(), Box<Difference>> {
         if self.any_order {
             let in_order = self.in_order(received)?;
             self.pattern.bind(&in_order, names);
@@ -66,7 +66,7 @@ impl<'a> Expectation<'a> {
     }
 
     /// What was received, in the order of the file.
-    fn in_order(&self, received: &[u8]) -> Result<Vec<u8>, Difference> {
+    fn in_order(&self, received: &[u8]) -> Result<Vec<u8>, Box<Difference>> {
         let mut missing = wire::packets(&self.bytes);
         let mut in_order = vec![0; self.len()];
         let xid = |packet: &Packet| packet.header.map(|header| header.xid);
@@ -89,21 +89,38 @@ impl<'a> Expectation<'a> {
         }
     }
 
-    fn difference(&self, range: std::ops::Range<usize>, received: &[u8], at: usize) -> Difference {
+    fn difference(&self, range: std::ops::Range<usize>, received: &[u8], at: usize) -> Box<Difference> {
         let line = self.pattern.line_of(range.start + at).cloned();
         let expected = self.bytes[range].to_vec();
-        Difference { who: self.who, expected, received: received.to_vec(), at, line, note: None }
+        Box::new(Difference { who: self.who, expected, received: received.to_vec(), at, line, note: None })
     }
 }
 
-/// Judges the answer to a [`PING`](super::PING), before which nothing may have come.
+/// Judges what has come up to the answer to a [`PING`](super::PING): it must be nothing else.
 ///
 /// # Errors
 ///
 /// Something else was received.
-pub fn silence(who: Name, received: &[u8]) -> Result<(), Difference> {
-    let expected = super::PONG.map(Some).to_vec();
+pub fn silence(who: Name, received: &[u8]) -> Result<(), Box<Difference>> {
+    let besides = received.strip_suffix(&PONG).filter(|besides| !besides.is_empty());
+    if let Some(besides) = besides {
+        return nothing(who, besides);
+    }
+    let expected = PONG.map(Some).to_vec();
     let Some(at) = difference(&expected, received) else { return Ok(()) };
-    let note = Some("nothing but the answer to a PING was expected".into());
-    Err(Difference { who, expected, received: received.to_vec(), at, line: None, note })
+    let note = Some("a PING was to be answered, and nothing else to come".into());
+    Err(Box::new(Difference { who, expected, received: received.to_vec(), at, line: None, note }))
+}
+
+/// Nothing may have come.
+///
+/// # Errors
+///
+/// Something was received.
+pub fn nothing(who: Name, received: &[u8]) -> Result<(), Box<Difference>> {
+    if received.is_empty() {
+        return Ok(());
+    }
+    let (received, note) = (received.to_vec(), Some("nothing was expected here".into()));
+    Err(Box::new(Difference { who, expected: Vec::new(), received, at: 0, line: None, note }))
 }

@@ -10,8 +10,8 @@ use netswap_core::engine::ConnectionId;
 use netswap_core::server::Server;
 use netswap_core::time::Instant;
 
-use super::expect::{Expectation, silence};
-use super::{Cuts, Difference, Failure, Mode, PING, PONG, Problem};
+use super::expect::{Expectation, nothing, silence};
+use super::{Cuts, Failure, Mode, PING, Problem};
 use crate::cases::{Action, Case, Name, configure};
 use crate::pattern::Names;
 use crate::text::Scale;
@@ -79,7 +79,7 @@ impl World {
             Action::Receive(who, _) | Action::ReceiveAnyOrder(who, _) => {
                 if let Some(expectation) = Expectation::of(action, &self.names, Scale::TRUE) {
                     let received = self.take(*who, expectation.len());
-                    expectation.settle(&received, &mut self.names).map_err(differs)?;
+                    expectation.settle(&received, &mut self.names).map_err(Problem::Differs)?;
                 }
             }
             Action::Silent(who) => self.silent(*who)?,
@@ -98,7 +98,7 @@ impl World {
             Action::Pass(time) => self.pass(*time),
             Action::Closed(who) => {
                 let received = self.take(*who, usize::MAX);
-                nothing_more(*who, received)?;
+                nothing(*who, &received).map_err(Problem::Differs)?;
                 self.ended(*who)?;
                 self.leave(*who);
             }
@@ -141,18 +141,11 @@ impl World {
     fn silent(&mut self, who: Name) -> Result<(), Problem> {
         self.send(who, &PING);
         let received = self.take(who, usize::MAX);
-        match silence(who, &received) {
-            Ok(()) => Ok(()),
-            Err(_) if received.is_empty() && self.phase(who) != Phase::Open => {
-                let found = "the server has ended the connection".into();
-                Err(Problem::Ending { who, expected: "should be open", found })
-            }
-            // What has come before the answer is shown, and not the answer.
-            Err(_) if received.ends_with(&PONG) => {
-                nothing_more(who, received[..received.len() - PONG.len()].to_vec())
-            }
-            Err(difference) => Err(differs(difference)),
+        if received.is_empty() && self.phase(who) != Phase::Open {
+            let found = "the server has ended the connection".into();
+            return Err(Problem::Ending { who, expected: "should be open", found });
         }
+        silence(who, &received).map_err(Problem::Differs)
     }
 
     fn reads(&mut self, who: Name, reads: bool) {
@@ -235,16 +228,4 @@ impl World {
         let connection = self.id(who).and_then(|id| self.server.connection(id));
         connection.map_or(Phase::Closed, |connection| connection.phase())
     }
-}
-
-fn differs(difference: Difference) -> Problem {
-    Problem::Differs(Box::new(difference))
-}
-
-fn nothing_more(who: Name, received: Vec<u8>) -> Result<(), Problem> {
-    if received.is_empty() {
-        return Ok(());
-    }
-    let note = Some("nothing was expected here".into());
-    Err(differs(Difference { who, expected: Vec::new(), received, at: 0, line: None, note }))
 }

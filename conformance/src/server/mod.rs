@@ -3,6 +3,9 @@
 pub mod cut;
 pub mod expect;
 pub mod memory;
+pub mod play;
+pub mod targets;
+pub mod tcp;
 
 use std::fmt;
 
@@ -43,7 +46,7 @@ pub enum Problem {
         /// What has happened.
         found: String,
     },
-    /// The case could not be played on.
+    /// The case could not be played on, which may be the suite's fault or the server's.
     Broken(String),
 }
 

@@ -1,0 +1,165 @@
+//! The program: which cases are played against which servers, and what is said about it.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cases::{self, Case};
+use crate::run::{Plan, Played, Summary};
+use crate::server::Mode;
+use crate::server::play::{Server, Verdict};
+use crate::server::targets::Target;
+use crate::{junit, report};
+
+const EXAMPLES: &str = "Examples:
+  conformance                                every case against every server of this project
+  conformance --server 192.0.2.1:7420        against a server in any language that runs already
+  conformance --target tokio 5.1 watch       cases of section 5.1, and those with `watch` in their text
+  conformance --mode cuts --seed 42 2.3-01   one case again, with the cuts of a run that failed
+  conformance --list 4.3                     which cases there are
+
+The exit code is 0 if something was played and everything passed, 1 if not, and 2 if the suite itself
+could not do its work: a case file with an error, a wrong argument.";
+
+/// Plays the NetSwap conformance suite: byte by byte, what a server has to answer.
+#[derive(Debug, Parser)]
+#[command(name = "conformance", after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Play only cases of these sections (3.12), with these IDs (3.12-01), or with this in their text.
+    filter: Vec<String>,
+    /// The server to be tested, which runs already. Cases that need a configuration of their own are skipped.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "target")]
+    server: Option<String>,
+    /// Servers of this project, which are started for every case; all of them by default.
+    #[arg(long, value_enum)]
+    target: Vec<Target>,
+    /// How what is sent is cut: as the file has it, byte by byte, in random pieces; in all these ways by default.
+    #[arg(long, value_enum)]
+    mode: Vec<Mode>,
+    /// The seed of random cuts; a random one by default, which is printed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// With --server: play cases in which at most so many seconds pass.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    longest: u64,
+    /// How many cases are played at once. They mostly wait.
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
+    at_once: usize,
+    /// Write the results to this file as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// The directory of the case files.
+    #[arg(long, value_name = "DIRECTORY", default_value_os_t = case_directory())]
+    cases: PathBuf,
+    /// Print the cases and play nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+///
+/// The suite cannot do its work.
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let cases = cases::read(&arguments.cases)?;
+    let chosen =
+        |case: &Case| arguments.filter.is_empty() || arguments.filter.iter().any(|it| fits(case, it));
+    let cases: Vec<Arc<Case>> = cases.into_iter().filter(|case| chosen(case)).map(Arc::new).collect();
+    if arguments.list {
+        let mut out = io::stdout().lock();
+        cases.iter().try_for_each(|case| writeln!(out, "{} {}", case.id, case.title))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let seed = arguments.seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
+    let or_all = |modes: Vec<Mode>| if modes.is_empty() { Mode::ALL.to_vec() } else { modes };
+    let servers = match &arguments.server {
+        Some(server) => vec![Server::Remote(resolve(server)?, Duration::from_secs(arguments.longest))],
+        None if arguments.target.is_empty() => Target::ALL.map(Server::Started).to_vec(),
+        None => arguments.target.iter().copied().map(Server::Started).collect(),
+    };
+    let plan = Plan { cases, servers, modes: or_all(arguments.mode), seed, at_once: arguments.at_once };
+    let start = Instant::now();
+    let played = tokio::runtime::Runtime::new()?.block_on(play(plan, seed));
+    if let Some(path) = &arguments.junit {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        junit::write(&played, seed, file).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(summarize(&played, seed, start.elapsed()))
+}
+
+/// Plays, shows how far it is, and tells what fails as it fails.
+async fn play(plan: Plan, seed: u64) -> Vec<Played> {
+    let bar = ProgressBar::new(plan.len() as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}, {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    let mut failed = 0;
+    let played = plan.run(|play| {
+        let Played { case, server, mode, verdict, .. } = play;
+        let tell = |what: &str, failure| {
+            let text = report::failure(case, &server.name(), *mode, seed, failure);
+            bar.suspend(|| eprintln!("{what} {text}"));
+        };
+        match verdict {
+            Verdict::Failed(failure) => {
+                tell("FAILED", failure);
+                failed += 1;
+                bar.set_message(format!("{failed} failed"));
+            }
+            Verdict::PassedSlower(failure) => tell("passed only with more time:", failure),
+            Verdict::Passed | Verdict::Skipped(_) => {}
+        }
+        bar.inc(1);
+    });
+    let played = played.await;
+    bar.finish_and_clear();
+    played
+}
+
+fn summarize(played: &[Played], seed: u64, took: Duration) -> ExitCode {
+    for plays in played.chunk_by(|one, other| one.server == other.server) {
+        if let Some(first) = plays.first() {
+            println!("{}: {}", first.server.name(), Summary::of(plays));
+        }
+    }
+    let summary = Summary::of(played);
+    let mut cases: Vec<&str> = played.iter().map(|play| play.case.id.as_str()).collect();
+    cases.sort_unstable();
+    cases.dedup();
+    println!("{} cases in {:.1} s, seed {seed}", cases.len(), took.as_secs_f64());
+    if summary.is_nothing() {
+        println!("nothing was played, so nothing is shown");
+    }
+    if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether a case is one of those that a filter means.
+fn fits(case: &Case, filter: &str) -> bool {
+    let section =
+        case.id.strip_prefix(filter).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
+    section || case.title.to_lowercase().contains(&filter.to_lowercase())
+}
+
+fn resolve(server: &str) -> anyhow::Result<SocketAddr> {
+    let addresses =
+        server.to_socket_addrs().with_context(|| format!("{server} is no HOST:PORT that is known"))?;
+    // Of a name with several the IPv4 address: from there clients can have several addresses.
+    let mut addresses: Vec<SocketAddr> = addresses.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.first().copied().with_context(|| format!("{server} has no address"))
+}
+
+/// Where the case files are: beside the sources when cargo runs the program, or below the present directory.
+fn case_directory() -> PathBuf {
+    let sources = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    sources.unwrap_or_else(|| Path::new("conformance").into()).join("server")
+}

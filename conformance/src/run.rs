@@ -1,0 +1,148 @@
+//! Plays many cases against many servers, and counts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::cases::Case;
+use crate::server::Mode;
+use crate::server::play::{Server, Verdict};
+
+/// What is to be played.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The cases.
+    pub cases: Vec<Arc<Case>>,
+    /// The servers.
+    pub servers: Vec<Server>,
+    /// How what is sent is cut.
+    pub modes: Vec<Mode>,
+    /// The seed of random cuts, and of the pointers of servers that are started.
+    pub seed: u64,
+    /// How many cases are played at once; most of them wait most of the time.
+    pub at_once: usize,
+}
+
+/// A case that was played, or could not be.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The case.
+    pub case: Arc<Case>,
+    /// The server.
+    pub server: Server,
+    /// How what was sent was cut.
+    pub mode: Mode,
+    /// How it went.
+    pub verdict: Verdict,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Plan {
+    /// How many plays it is.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cases.len() * self.servers.len() * self.modes.len()
+    }
+
+    /// Whether there is nothing to play.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Plays everything, and tells of each play as it ends. The result is in the order of the plan.
+    pub async fn run(self, mut tell: impl FnMut(&Played)) -> Vec<Played> {
+        let room = Arc::new(Semaphore::new(self.at_once.max(1)));
+        let mut plays = JoinSet::new();
+        let mut place = 0_usize;
+        for server in self.servers {
+            for case in &self.cases {
+                for mode in &self.modes {
+                    let (case, mode, seed, room, at) = (case.clone(), *mode, self.seed, room.clone(), place);
+                    place += 1;
+                    plays.spawn(async move {
+                        let _place = room.acquire_owned().await;
+                        let start = Instant::now();
+                        let verdict = server.play(&case, mode, seed).await;
+                        (at, Played { case, server, mode, verdict, took: start.elapsed() })
+                    });
+                }
+            }
+        }
+        let mut played = Vec::new();
+        while let Some(ended) = plays.join_next().await {
+            match ended {
+                Ok((at, play)) => {
+                    tell(&play);
+                    played.push((at, play));
+                }
+                Err(fault) => std::panic::resume_unwind(fault.into_panic()),
+            }
+        }
+        played.sort_by_key(|(at, _)| *at);
+        played.into_iter().map(|(_, play)| play).collect()
+    }
+}
+
+/// How many plays went how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Plays in which the server did what the case says.
+    pub passed: usize,
+    /// Of these, those that passed when they were played again with more time.
+    pub passed_slower: usize,
+    /// Plays in which it did not.
+    pub failed: usize,
+    /// Plays that were not possible, by reason.
+    pub skipped: BTreeMap<String, usize>,
+}
+
+impl Summary {
+    /// Counts plays.
+    pub fn of<'a>(played: impl IntoIterator<Item = &'a Played>) -> Self {
+        let mut summary = Self::default();
+        for play in played {
+            match &play.verdict {
+                Verdict::Passed => summary.passed += 1,
+                Verdict::PassedSlower(_) => {
+                    summary.passed += 1;
+                    summary.passed_slower += 1;
+                }
+                Verdict::Failed(_) => summary.failed += 1,
+                Verdict::Skipped(reason) => *summary.skipped.entry(reason.clone()).or_default() += 1,
+            }
+        }
+        summary
+    }
+
+    /// Whether nothing was played at all: then nothing is shown either.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.passed + self.failed == 0
+    }
+
+    /// Whether something was played, and nothing failed.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.failed == 0 && !self.is_nothing()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        let skipped: usize = self.skipped.values().sum();
+        if skipped > 0 {
+            write!(f, ", {skipped} skipped")?;
+        }
+        if self.passed_slower > 0 {
+            write!(f, " ({} passed only with more time)", self.passed_slower)?;
+        }
+        self.skipped.iter().try_for_each(|(reason, count)| write!(f, "\n  {count} skipped: {reason}"))
+    }
+}

@@ -1,0 +1,137 @@
+//! Plays a case against any server, and says how it went.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use super::targets::Target;
+use super::tcp::{Listening, Pace};
+use super::{Cuts, Failure, Mode, Problem, memory, tcp};
+use crate::cases::{Action, Case, configure};
+use crate::pattern::Names;
+use crate::text::Scale;
+
+/// By how much times are divided over TCP where time passes in a case.
+const FASTER: u32 = 20;
+
+/// By how much when a case that failed is played once more: machines are shared, and late.
+const SLOWER_AGAIN: u32 = 4;
+
+/// How long anything may take before it counts as not done.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server to play against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// One that is started for every case.
+    Started(Target),
+    /// One that runs already, and how long a case may let time pass there.
+    Remote(SocketAddr, Duration),
+}
+
+/// How a case went.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The server did what the case says.
+    Passed,
+    /// It did when the case was played again with more time, after this.
+    PassedSlower(Box<Failure>),
+    /// It did not.
+    Failed(Box<Failure>),
+    /// The case cannot be played here, for this reason.
+    Skipped(String),
+}
+
+impl Server {
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Started(target) => target.name().into(),
+            Self::Remote(address, _) => address.to_string(),
+        }
+    }
+
+    /// Plays a case.
+    pub async fn play(self, case: &Case, mode: Mode, seed: u64) -> Verdict {
+        if let Some(reason) = self.obstacle(case) {
+            return Verdict::Skipped(reason);
+        }
+        let target = match self {
+            Self::Started(Target::Core) => return verdict(memory::play(case, mode, seed, None)),
+            Self::Started(target) => target,
+            Self::Remote(address, _) => {
+                let pace = Pace { scale: Scale::TRUE, patience: PATIENCE };
+                let cuts = Cuts::new(mode, seed, &case.id);
+                return verdict(tcp::play(case, Listening::Remote(address), cuts, pace).await);
+            }
+        };
+        if case.time().is_zero() {
+            return verdict(play_started(target, case, mode, seed, Scale::TRUE).await);
+        }
+        let Err(first) = play_started(target, case, mode, seed, Scale::divided_by(FASTER)).await else {
+            return Verdict::Passed;
+        };
+        match play_started(target, case, mode, seed, Scale::divided_by(SLOWER_AGAIN)).await {
+            Ok(()) => Verdict::PassedSlower(Box::new(first)),
+            Err(failure) => Verdict::Failed(Box::new(failure)),
+        }
+    }
+
+    /// Why a case cannot be played.
+    fn obstacle(self, case: &Case) -> Option<String> {
+        match self {
+            Self::Started(Target::Core) => None,
+            Self::Started(_) => (case.addresses().any(|it| it.is_ipv6()) && !has_ipv6())
+                .then(|| "this machine has no IPv6".into()),
+            Self::Remote(address, patience) => remote_obstacle(case, address.ip(), patience),
+        }
+    }
+}
+
+/// Starts a server and plays a case against it.
+async fn play_started(
+    target: Target,
+    case: &Case,
+    mode: Mode,
+    seed: u64,
+    scale: Scale,
+) -> Result<(), Failure> {
+    let config = configure(&case.config, scale, seed);
+    let ipv6 = case.addresses().any(|address| address.is_ipv6());
+    let running = target.start(config, ipv6).await.map_err(|error| {
+        let (line, problem) = (case.line, Problem::Broken(format!("{error:#}")));
+        Failure { line, problem, names: Names::new() }
+    })?;
+    let pace = Pace { scale, patience: PATIENCE };
+    tcp::play(case, Listening::Started(&running), Cuts::new(mode, seed, &case.id), pace).await
+}
+
+fn verdict(played: Result<(), Failure>) -> Verdict {
+    played.map_or_else(|failure| Verdict::Failed(Box::new(failure)), |()| Verdict::Passed)
+}
+
+/// Why a case cannot be played against a server that runs already.
+fn remote_obstacle(case: &Case, server: IpAddr, patience: Duration) -> Option<String> {
+    let first = case.addresses().next();
+    let several = case.addresses().any(|address| Some(address) != first);
+    if !case.config.is_empty() {
+        return Some("needs a server with a configuration of its own".into());
+    }
+    if case.steps.iter().any(|step| matches!(step.action, Action::Stop)) {
+        return Some("needs a server that can be stopped".into());
+    }
+    if case.time() > patience {
+        return Some(format!("takes longer than {} s", patience.as_secs()));
+    }
+    if several && !(server.is_loopback() && server.is_ipv4()) {
+        return Some("needs clients with several addresses".into());
+    }
+    if several && case.addresses().any(|address| !address.is_ipv4()) {
+        return Some("needs clients with addresses of both versions".into());
+    }
+    None
+}
+
+fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}

@@ -1,0 +1,76 @@
+//! The servers that can be started in this process.
+//!
+//! An adapter takes part with its line in [`Target`] and a function that starts it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::Context;
+use netswap_core::config::Config;
+use tokio::task::AbortHandle;
+
+/// A server that can be started in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+pub enum Target {
+    /// The core, in memory and in simulated time.
+    Core,
+    /// netswap-tokio, over TCP.
+    Tokio,
+}
+
+impl Target {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Core, Self::Tokio];
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Tokio => "tokio",
+        }
+    }
+
+    /// Starts it, to be reached over TCP; `ipv6` where it is to listen there too.
+    ///
+    /// # Errors
+    ///
+    /// It does not start; or it is [`Core`](Self::Core), which has no sockets.
+    pub async fn start(self, config: Config, ipv6: bool) -> anyhow::Result<Running> {
+        let ip = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
+        let listen = SocketAddr::new(ip, 0);
+        match self {
+            Self::Core => anyhow::bail!("the core has no sockets"),
+            Self::Tokio => start_tokio(config, listen).await.context("the server does not start"),
+        }
+    }
+}
+
+/// A server that runs until this is dropped.
+pub struct Running {
+    /// The port that it listens on.
+    pub port: u16,
+    stop: Box<dyn Fn() + Send + Sync>,
+    end: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Running {
+    /// Tells it to shut down in order.
+    pub fn stop(&self) {
+        (self.stop)();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        (self.end)();
+    }
+}
+
+async fn start_tokio(config: Config, listen: SocketAddr) -> anyhow::Result<Running> {
+    let Config { limits, times, identity_key, seed } = config;
+    let builder = netswap_tokio::Server::builder().listen(listen).limits(limits).times(times);
+    let server = builder.identity_key(identity_key).seed(seed).bind().await?;
+    let (port, handle) = (server.local_address().port(), server.handle());
+    let serving: AbortHandle = tokio::spawn(server.run()).abort_handle();
+    Ok(Running { port, stop: Box::new(move || handle.shutdown()), end: Box::new(move || serving.abort()) })
+}

@@ -1,0 +1,143 @@
+//! Nothing of the protocol is left out: the cases use every number of docs/PROTOCOL.md, and every setting.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use conformance::cases::{self, Action, Case, KEYS, Name};
+use conformance::pattern::Names;
+use conformance::text::Scale;
+use conformance::wire;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn all_cases() -> Vec<Case> {
+    cases::read(&root().join("server")).unwrap()
+}
+
+fn document() -> String {
+    std::fs::read_to_string(root().join("../docs/PROTOCOL.md")).unwrap()
+}
+
+/// The numbers in the first column of the first table of a section.
+fn numbers(document: &str, heading: &str) -> BTreeSet<u8> {
+    let section = document.split_once(heading).unwrap_or_else(|| panic!("no {heading}")).1;
+    let rows =
+        section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    rows.filter_map(|row| row.split('|').nth(1)?.trim().parse().ok()).collect()
+}
+
+/// OPCODE and ACCESS of all packets that clients send, or receive.
+fn packets(sent: bool) -> BTreeSet<(u8, u8)> {
+    let mut found = BTreeSet::new();
+    for case in all_cases() {
+        let names: BTreeSet<Name> = case.steps.iter().filter_map(|step| step.action.who()).collect();
+        for who in names {
+            let bytes = case.steps.iter().flat_map(|step| match &step.action {
+                Action::Send(it, pattern) if sent && *it == who => pattern.bytes(&Names::new(), Scale::TRUE),
+                Action::Receive(it, pattern) | Action::ReceiveAnyOrder(it, pattern)
+                    if !sent && *it == who =>
+                {
+                    pattern.bytes(&Names::new(), Scale::TRUE)
+                }
+                _ => Vec::new(),
+            });
+            let stream: Vec<Option<u8>> = bytes.collect();
+            let headers = wire::packets(&stream).into_iter().filter_map(|packet| packet.header);
+            found.extend(headers.map(|header| (header.opcode, header.access)));
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn assert_all(what: &str, wanted: &BTreeSet<u8>, least: usize, used: impl Fn(u8) -> bool) {
+    assert!(wanted.len() >= least, "{what}: the document has only {wanted:?}");
+    let missing: Vec<u8> = wanted.iter().copied().filter(|number| !used(*number)).collect();
+    assert!(missing.is_empty(), "no case has {what} {missing:?}");
+}
+
+#[test]
+fn every_operation_is_sent() {
+    let sent = packets(true);
+    let wanted = numbers(&document(), "### 3.1 Table of operations");
+    assert_all("opcode", &wanted, 22, |number| sent.iter().any(|(opcode, _)| *opcode == number));
+}
+
+#[test]
+fn every_reply_is_expected() {
+    let received = packets(false);
+    let (document, has) = (document(), |code, access| received.contains(&(code, access)));
+    let codes = numbers(&document, "### 4.1 Table of reply codes");
+    assert_all("reply code", &codes, 13, |number| received.iter().any(|(code, _)| *code == number));
+    assert_all("quota", &numbers(&document, "### 4.2 Quotas"), 8, |number| has(8, number));
+    assert_all("notification", &numbers(&document, "### 4.3 Notifications"), 8, |number| has(11, number));
+    assert_all("violation", &numbers(&document, "### 5.1 Violations"), 5, |number| has(4, number));
+    assert_all("detail of INVALID_REQUEST", &BTreeSet::from([1, 2, 3]), 3, |number| has(5, number));
+    assert_all("kind of RESOLVED", &BTreeSet::from([0, 1, 3]), 3, |number| has(3, number));
+}
+
+#[test]
+fn every_setting_is_set() {
+    let cases = all_cases();
+    let set: BTreeSet<&str> = cases.iter().flat_map(|case| &case.config).map(|setting| setting.key).collect();
+    let missing: Vec<&str> = KEYS.into_iter().filter(|key| !set.contains(key)).collect();
+    assert!(missing.is_empty(), "no case sets {missing:?}");
+}
+
+#[test]
+fn every_case_is_of_a_section_of_the_document() {
+    let document = document();
+    for case in all_cases() {
+        let section = case.id.split('-').next().unwrap();
+        let level = "#".repeat(section.split('.').count() + 1);
+        let heading = format!("\n{level} {section} ");
+        assert!(document.contains(&heading), "{}:{}: no section {section}", case.file, case.line);
+    }
+}
+
+#[test]
+fn there_are_two_hundred_cases_at_least() {
+    let count = all_cases().len();
+    assert!(count >= 200, "{count}");
+}
+
+/// Over sockets nobody knows in which order a server sees what two clients send, unless the first has been answered.
+#[test]
+fn no_case_depends_on_the_order_in_which_two_clients_are_heard() {
+    let mut faults = Vec::new();
+    for case in all_cases() {
+        let mut unheard: Option<(Name, usize)> = None;
+        for step in &case.steps {
+            let who = step.action.who();
+            match (&step.action, unheard) {
+                (Action::Send(it, _) | Action::HalfClose(it), Some((before, line))) if *it != before => {
+                    faults.push(format!(
+                        "{}:{line}: nothing shows that {before} was heard before {it}",
+                        case.file
+                    ));
+                    unheard = None;
+                }
+                (Action::Stop, Some((before, line))) => {
+                    faults.push(format!("{}:{line}: nothing shows that {before} was heard", case.file));
+                    unheard = None;
+                }
+                (Action::Send(it, _) | Action::HalfClose(it), _) => unheard = Some((*it, step.line)),
+                (Action::Pass(_), _) => unheard = None,
+                (
+                    Action::Receive(..) | Action::ReceiveAnyOrder(..) | Action::Silent(_),
+                    Some((before, _)),
+                )
+                | (
+                    Action::Closed(_) | Action::Dropped(_) | Action::StayOpen(_) | Action::Reset(_),
+                    Some((before, _)),
+                ) if who == Some(before) => {
+                    unheard = None;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(faults.is_empty(), "`A silent` is missing:\n{}", faults.join("\n"));
+}
