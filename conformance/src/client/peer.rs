@@ -100,7 +100,8 @@ impl Peer {
                 None if self.read_more().await? => {}
                 _ => {
                     let known = pattern.bytes(names, self.scale);
-                    return Err(differs(&known, &self.buffer, self.ended));
+                    let received = &self.buffer[..self.buffer.len().min(known.len())];
+                    return Err(differs(&known, received, Some(pattern), self.ended));
                 }
             }
         }
@@ -122,8 +123,7 @@ impl Peer {
             let Some(index) = left.iter().position(fits) else {
                 let mut told = String::from("the packet that came is none of those that are left:\n");
                 for pattern in left {
-                    told += &differs(&pattern.bytes(names, self.scale), &self.buffer[..len], false);
-                    told += "\n";
+                    told += &differs(&pattern.bytes(names, self.scale), &self.buffer[..len], Some(pattern), false);
                 }
                 return Err(told);
             };
@@ -154,7 +154,10 @@ impl Peer {
                 match difference(&expected[..seen.len()], seen) {
                     None if seen.len() == expected.len() => break,
                     None if self.read_more().await? => {}
-                    _ => return Err(differs(&expected, &self.buffer, self.ended)),
+                    _ => {
+                        let received = &self.buffer[..self.buffer.len().min(expected.len())];
+                        return Err(differs(&expected, received, None, self.ended));
+                    }
                 }
             }
             if at == 0 {
@@ -243,7 +246,7 @@ impl Peer {
     /// Nothing has arrived that was not received.
     pub(super) fn has_nothing(&mut self) -> Result<(), String> {
         let _ = self.stream.try_read_buf(&mut self.buffer);
-        if self.buffer.is_empty() { Ok(()) } else { Err(differs(&[], &self.buffer, self.ended)) }
+        if self.buffer.is_empty() { Ok(()) } else { Err(differs(&[], &self.buffer, None, self.ended)) }
     }
 
     /// The client has ended the connection; before that it has sent nothing more, unless `whatever` it has sent is
@@ -260,7 +263,7 @@ impl Peer {
         match (self.ended, self.buffer.is_empty() || whatever) {
             (true, true) => Ok(()),
             (false, true) => Err(format!("the client has not ended the connection within {:?}", self.patience)),
-            (ended, false) => Err(differs(&[], &self.buffer, ended)),
+            (ended, false) => Err(differs(&[], &self.buffer, None, ended)),
         }
     }
 
@@ -300,7 +303,7 @@ impl Peer {
                 return Ok(len);
             }
             if !self.read_more().await? {
-                return Err(differs(&vec![None; len], &self.buffer, self.ended));
+                return Err(differs(&vec![None; len], &self.buffer, None, self.ended));
             }
         }
     }
