@@ -13,6 +13,7 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cases::{self, Case};
+use crate::client;
 use crate::run::{Plan, Played, Summary};
 use crate::server::Mode;
 use crate::server::play::{Server, Verdict};
@@ -24,12 +25,20 @@ const EXAMPLES: &str = "Examples:
   conformance --server 192.0.2.1:7420        against a server in any language that runs already
   conformance --target tokio 5.1 watch       cases of section 5.1, and those with `watch` in their text
   conformance --mode cuts --seed 42 2.3-01   one case again, with the cuts of a run that failed
-  conformance --list 4.3                     which cases there are
+  conformance --client driver-tokio          every client case, with this driver of a client
+  conformance --client 'node driver.js' 2.5  the same of section 2.5, with a driver that has arguments
+  conformance --list 4.3                     which cases there are; with --client, which client cases
 
 The exit code is 0 if something was played and everything passed, 1 if not, and 2 if the suite itself
 could not do its work: a case file with an error, a wrong argument.";
 
-/// Plays the NetSwap conformance suite: byte by byte, what a server has to answer.
+/// How many cases are played at once against servers.
+const AT_ONCE: usize = 64;
+
+/// How long a client, or its driver, may take for anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Plays the NetSwap conformance suite: byte by byte, what a server has to answer and how a client has to behave.
 #[derive(Debug, Parser)]
 #[command(name = "conformance", after_help = EXAMPLES)]
 pub struct Arguments {
@@ -38,6 +47,10 @@ pub struct Arguments {
     /// The server to be tested, which runs already. Cases that need a configuration of their own are skipped.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "target")]
     server: Option<String>,
+    /// Play client cases, with the driver that this command starts: a program and its arguments, split at spaces. See
+    /// docs/PORTING.md.
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["server", "target", "mode", "seed"])]
+    client: Option<String>,
     /// Servers of this project, which are started for every case; all of them by default.
     #[arg(long, value_enum)]
     target: Vec<Target>,
@@ -50,15 +63,15 @@ pub struct Arguments {
     /// With --server: play cases in which at most so many seconds pass.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     longest: u64,
-    /// How many cases are played at once. They mostly wait.
-    #[arg(long, value_name = "COUNT", default_value_t = 64)]
-    at_once: usize,
+    /// How many cases are played at once. They mostly wait: 64 by default, or with --client two for each core.
+    #[arg(long, value_name = "COUNT")]
+    at_once: Option<usize>,
     /// Write the results to this file as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// The directory of the case files.
-    #[arg(long, value_name = "DIRECTORY", default_value_os_t = case_directory())]
-    cases: PathBuf,
+    #[arg(long, value_name = "DIRECTORY")]
+    cases: Option<PathBuf>,
     /// Print the cases and play nothing.
     #[arg(long)]
     list: bool,
@@ -70,9 +83,11 @@ pub struct Arguments {
 ///
 /// The suite cannot do its work.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let cases = cases::read(&arguments.cases)?;
-    let chosen =
-        |case: &Case| arguments.filter.is_empty() || arguments.filter.iter().any(|it| fits(case, it));
+    if let Some(command) = &arguments.client {
+        return run_client(command, &arguments);
+    }
+    let cases = cases::read(&arguments.directory("server"))?;
+    let chosen = |case: &Case| arguments.choose(&case.id, &case.title);
     let cases: Vec<Arc<Case>> = cases.into_iter().filter(|case| chosen(case)).map(Arc::new).collect();
     if arguments.list {
         let mut out = io::stdout().lock();
@@ -86,7 +101,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None if arguments.target.is_empty() => Target::ALL.map(Server::Started).to_vec(),
         None => arguments.target.iter().copied().map(Server::Started).collect(),
     };
-    let plan = Plan { cases, servers, modes: or_all(arguments.mode), seed, at_once: arguments.at_once };
+    let plan = Plan {
+        cases,
+        servers,
+        modes: or_all(arguments.mode),
+        seed,
+        at_once: arguments.at_once.unwrap_or(AT_ONCE),
+    };
     let start = Instant::now();
     let played = tokio::runtime::Runtime::new()?.block_on(play(plan, seed));
     if let Some(path) = &arguments.junit {
@@ -96,12 +117,72 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(summarize(&played, seed, start.elapsed()))
 }
 
-/// Plays, shows how far it is, and tells what fails as it fails.
-async fn play(plan: Plan, seed: u64) -> Vec<Played> {
-    let bar = ProgressBar::new(plan.len() as u64);
+/// Plays the client cases that the command line names.
+fn run_client(command: &str, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let cases = client::read(&arguments.directory("client"))?;
+    let chosen = |case: &client::Case| arguments.choose(&case.id, &case.title);
+    let cases: Vec<Arc<client::Case>> = cases.into_iter().filter(chosen).map(Arc::new).collect();
+    if arguments.list {
+        let mut out = io::stdout().lock();
+        cases.iter().try_for_each(|case| writeln!(out, "{} {}", case.id, case.title))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let command: Vec<String> = command.split_whitespace().map(Into::into).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let plan = client::run::Plan {
+        cases,
+        command: command.clone(),
+        at_once: arguments.at_once.unwrap_or(2 * cores),
+        patience: PATIENCE,
+    };
+    let start = Instant::now();
+    let played = tokio::runtime::Runtime::new()?.block_on(play_client(plan));
+    if let Some(path) = &arguments.junit {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        client::run::write_junit(&played, &command, file)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let summary = client::run::summary(&played);
+    println!("{}: {summary}", command.join(" "));
+    println!("{} cases in {:.1} s", played.len(), start.elapsed().as_secs_f64());
+    Ok(verdict(&summary))
+}
+
+/// Plays client cases, shows how far it is, and tells what fails as it fails.
+async fn play_client(plan: client::run::Plan) -> Vec<client::run::Played> {
+    use client::run::Verdict;
+    let bar = bar(plan.cases.len());
+    let mut failed = 0;
+    let played = plan.run(|play| {
+        let tell = |what: &str, failure| bar.suspend(|| eprintln!("{what} {}: {failure}", play.case.id));
+        match &play.verdict {
+            Verdict::Failed(failure) => {
+                tell("FAILED", failure);
+                failed += 1;
+                bar.set_message(format!("{failed} failed"));
+            }
+            Verdict::PassedSlower(failure) => tell("passed only with more time:", failure),
+            Verdict::Passed | Verdict::Skipped(_) => {}
+        }
+        bar.inc(1);
+    });
+    let played = played.await;
+    bar.finish_and_clear();
+    played
+}
+
+/// Shows how many of the plays have ended.
+fn bar(plays: usize) -> ProgressBar {
+    let bar = ProgressBar::new(plays as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}, {elapsed} {msg}") {
         bar.set_style(style);
     }
+    bar
+}
+
+/// Plays, shows how far it is, and tells what fails as it fails.
+async fn play(plan: Plan, seed: u64) -> Vec<Played> {
+    let bar = bar(plan.len());
     let mut failed = 0;
     let played = plan.run(|play| {
         let Played { case, server, mode, verdict, .. } = play;
@@ -136,17 +217,34 @@ fn summarize(played: &[Played], seed: u64, took: Duration) -> ExitCode {
     cases.sort_unstable();
     cases.dedup();
     println!("{} cases in {:.1} s, seed {seed}", cases.len(), took.as_secs_f64());
+    verdict(&summary)
+}
+
+fn verdict(summary: &Summary) -> ExitCode {
     if summary.is_nothing() {
         println!("nothing was played, so nothing is shown");
     }
     if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+impl Arguments {
+    /// Whether a case is one of those that are to be played.
+    fn choose(&self, id: &str, title: &str) -> bool {
+        self.filter.is_empty() || self.filter.iter().any(|filter| fits(id, title, filter))
+    }
+
+    /// Where the case files are: beside the sources when cargo runs the program, or below the present directory.
+    fn directory(&self, sort: &str) -> PathBuf {
+        let sources = || std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let beside = || sources().unwrap_or_else(|| Path::new("conformance").into()).join(sort);
+        self.cases.clone().unwrap_or_else(beside)
+    }
+}
+
 /// Whether a case is one of those that a filter means.
-fn fits(case: &Case, filter: &str) -> bool {
-    let section =
-        case.id.strip_prefix(filter).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
-    section || case.title.to_lowercase().contains(&filter.to_lowercase())
+fn fits(id: &str, title: &str, filter: &str) -> bool {
+    let section = id.strip_prefix(filter).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
+    section || title.to_lowercase().contains(&filter.to_lowercase())
 }
 
 fn resolve(server: &str) -> anyhow::Result<SocketAddr> {
@@ -156,10 +254,4 @@ fn resolve(server: &str) -> anyhow::Result<SocketAddr> {
     let mut addresses: Vec<SocketAddr> = addresses.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);
     addresses.first().copied().with_context(|| format!("{server} has no address"))
-}
-
-/// Where the case files are: beside the sources when cargo runs the program, or below the present directory.
-fn case_directory() -> PathBuf {
-    let sources = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    sources.unwrap_or_else(|| Path::new("conformance").into()).join("server")
 }

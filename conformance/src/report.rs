@@ -135,7 +135,9 @@ impl<'a> Shown<'a> {
         match row {
             "XID" => some(part(0, 4), number(part(0, 4))),
             "REMAINING" => some(part(4, 8), number(part(4, 8))),
-            "OPCODE" => some(part(8, 9), part(8, 9).first().map_or_else(String::new, |code| self.named(*code))),
+            "OPCODE" => {
+                some(part(8, 9), part(8, 9).first().map_or_else(String::new, |code| self.named(*code)))
+            }
             "ACCESS" => some(part(9, 10), self.access()),
             _ if self.bytes.len() <= HEADER => "none".into(),
             _ => format!("{} bytes", self.bytes.len() - HEADER),

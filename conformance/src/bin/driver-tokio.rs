@@ -113,8 +113,9 @@ async fn connect(client: &OnceLock<Client>, line: &Line) -> Result<Line, Failed>
 async fn simple(client: &Client, line: &Line) -> Result<Line, Failed> {
     let done = line.returns();
     let pointer = || line.get("pointer");
-    let progress =
-        |done, total| println!("{}", Line::new(line.number, "progress").with("done", done).with("total", total));
+    let progress = |done, total| {
+        println!("{}", Line::new(line.number, "progress").with("done", done).with("total", total))
+    };
     Ok(match &*line.verb {
         "create" => done.with("pointer", client.create(line.data()?, line.get("access")?).await?),
         "create_from" => {
@@ -143,7 +144,9 @@ async fn simple(client: &Client, line: &Line) -> Result<Line, Failed> {
         }
         "read_range" => {
             let range = client.read_range(pointer()?, line.get("offset")?, line.get("length")?).await?;
-            done.with("version", range.version).with("length", range.record_len).with_data("data", &range.data)
+            done.with("version", range.version)
+                .with("length", range.record_len)
+                .with_data("data", &range.data)
         }
         "replace" => done.with("version", client.replace(pointer()?, line.data()?).await?),
         "replace_from" => {
@@ -261,18 +264,21 @@ async fn events(
     println!("{}", line.returns());
     while wanted.recv().await.is_some() {
         let told = Line::new(line.number, "tells");
-        println!("{}", match events.next().await {
-            Some(ConnectionEvent::Connected { .. }) => told.with("event", "connected"),
-            Some(ConnectionEvent::Disconnected { cause }) => {
-                told.with("event", "disconnected").remarked(cause)
+        println!(
+            "{}",
+            match events.next().await {
+                Some(ConnectionEvent::Connected { .. }) => told.with("event", "connected"),
+                Some(ConnectionEvent::Disconnected { cause }) => {
+                    told.with("event", "disconnected").remarked(cause)
+                }
+                Some(ConnectionEvent::Reconnecting { attempt, .. }) => {
+                    told.with("event", "reconnecting").with("attempt", attempt)
+                }
+                Some(ConnectionEvent::Closed) => told.with("event", "closed"),
+                Some(other) => told.with("event", "unknown").remarked(format!("{other:?}")),
+                None => break,
             }
-            Some(ConnectionEvent::Reconnecting { attempt, .. }) => {
-                told.with("event", "reconnecting").with("attempt", attempt)
-            }
-            Some(ConnectionEvent::Closed) => told.with("event", "closed"),
-            Some(other) => told.with("event", "unknown").remarked(format!("{other:?}")),
-            None => break,
-        });
+        );
     }
     Ok(Line::new(line.number, "ends"))
 }

@@ -172,7 +172,8 @@ pub fn read(directory: &Path) -> anyhow::Result<Vec<Case>> {
     files.sort();
     let mut cases: Vec<Case> = Vec::new();
     for path in &files {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         for case in parse(&path.display().to_string(), &text)? {
             if let Some(before) = cases.iter().find(|before| before.id == case.id) {
                 anyhow::bail!("{}:{}: {} is in {} too", case.file, case.line, case.id, before.file);

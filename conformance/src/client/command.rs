@@ -151,11 +151,14 @@ impl Line {
     /// Adds the end of a watched record.
     #[must_use]
     pub fn with_ending(self, ending: Ending) -> Self {
-        self.with("change", match ending {
-            Ending::Deleted => "deleted",
-            Ending::Expired => "expired",
-            Ending::AccessLost => "access-lost",
-        })
+        self.with(
+            "change",
+            match ending {
+                Ending::Deleted => "deleted",
+                Ending::Expired => "expired",
+                Ending::AccessLost => "access-lost",
+            },
+        )
     }
 
     fn unfit(&self, key: &str, why: impl ToString) -> BadLine {

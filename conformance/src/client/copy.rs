@@ -28,7 +28,10 @@ impl Copy {
                     return Err("a range was told that fits nothing told before".into());
                 };
                 if version != self.version + 1 {
-                    return Err(format!("a range of version {version} was told after version {}", self.version));
+                    return Err(format!(
+                        "a range of version {version} was told after version {}",
+                        self.version
+                    ));
                 }
                 let end = offset + range.len();
                 copy.resize(copy.len().max(end), 0);

@@ -13,8 +13,10 @@ mod reader;
 mod rules;
 mod words;
 
+pub mod run;
+
 pub use case::{Action, Case, Message, SORT, Server, Setting, Step, read};
 pub use line::{BadLine, Data, Line, data};
-pub use play::{Failure, Settings, Verdict, play};
+pub use play::{Failure, Outcome, Settings, play};
 pub use reader::parse;
 pub use words::CALLS;

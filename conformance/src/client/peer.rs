@@ -21,9 +21,8 @@ pub(super) const A_WHILE: Duration = Duration::from_millis(100);
 
 /// The payload of the answer to a greeting: the owner hash of docs/PROTOCOL.md §6.1 for 127.0.0.1, version 1, 1390 bytes
 /// a packet, records of 256 MiB, 300 s grace.
-const IDENTITY: [u8; 20] = [
-    0x03, 0x62, 0x78, 0x79, 0x6a, 0xc4, 0xcc, 0x40, 0, 1, 0x05, 0x6e, 0x10, 0, 0, 0, 0, 0, 0x01, 0x2c,
-];
+const IDENTITY: [u8; 20] =
+    [0x03, 0x62, 0x78, 0x79, 0x6a, 0xc4, 0xcc, 0x40, 0, 1, 0x05, 0x6e, 0x10, 0, 0, 0, 0, 0, 0x01, 0x2c];
 
 /// The server's side of a connection.
 pub(super) struct Peer {
@@ -119,11 +118,18 @@ impl Peer {
             self.greet_first(HEADER_LEN).await?;
             let len = self.packet().await?;
             // Of one transaction the packets come in their order, so that the first that fits is the one.
-            let fits = |pattern: &&Pattern| difference(&pattern.bytes(names, self.scale), &self.buffer[..len]).is_none();
+            let fits = |pattern: &&Pattern| {
+                difference(&pattern.bytes(names, self.scale), &self.buffer[..len]).is_none()
+            };
             let Some(index) = left.iter().position(fits) else {
                 let mut told = String::from("the packet that came is none of those that are left:\n");
                 for pattern in left {
-                    told += &differs(&pattern.bytes(names, self.scale), &self.buffer[..len], Some(pattern), false);
+                    told += &differs(
+                        &pattern.bytes(names, self.scale),
+                        &self.buffer[..len],
+                        Some(pattern),
+                        false,
+                    );
                 }
                 return Err(told);
             };
@@ -182,7 +188,8 @@ impl Peer {
         byte: u8,
         to_the_end: bool,
     ) -> Result<(), String> {
-        let xid = Xid(u32::from_be_bytes(xid.try_into().map_err(|_| "the name is none of an XID".to_owned())?));
+        let xid =
+            Xid(u32::from_be_bytes(xid.try_into().map_err(|_| "the name is none of an XID".to_owned())?));
         let mut next = *self.unfinished.get(&xid).ok_or("the message is not unfinished")?;
         loop {
             let len = self.packet().await?;
@@ -262,7 +269,9 @@ impl Peer {
         }
         match (self.ended, self.buffer.is_empty() || whatever) {
             (true, true) => Ok(()),
-            (false, true) => Err(format!("the client has not ended the connection within {:?}", self.patience)),
+            (false, true) => {
+                Err(format!("the client has not ended the connection within {:?}", self.patience))
+            }
             (ended, false) => Err(differs(&[], &self.buffer, None, ended)),
         }
     }
@@ -354,8 +363,13 @@ impl Peer {
     fn remember(&mut self, pattern: &Pattern, names: &Names) -> Result<(), String> {
         for name in pattern.binds().filter(|name| names.get(*name).is_some_and(|xid| xid.len() == 4)) {
             let xid = &names[name];
-            if let Some((other, _)) = self.xids.iter().find(|(other, before)| *other != name && *before == xid) {
-                return Err(format!("${name} is {}, the XID of ${other}", data_encoding::HEXLOWER.encode(xid)));
+            if let Some((other, _)) =
+                self.xids.iter().find(|(other, before)| *other != name && *before == xid)
+            {
+                return Err(format!(
+                    "${name} is {}, the XID of ${other}",
+                    data_encoding::HEXLOWER.encode(xid)
+                ));
             }
             self.xids.insert(name.into(), xid.clone());
         }

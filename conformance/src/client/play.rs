@@ -33,9 +33,9 @@ pub struct Settings {
     pub patience: Duration,
 }
 
-/// How a case ended that was played, where it did not fail.
+/// How a case ended that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Outcome {
     /// Everything was as the case says.
     Passed,
     /// The driver says that its client does not have what the case needs.
@@ -61,12 +61,13 @@ pub struct Failure {
 /// # Errors
 ///
 /// The case has failed.
-pub async fn play(case: &Case, command: &[String], settings: Settings) -> Result<Verdict, Failure> {
-    let failure = |line, step: &str, problem| Failure { file: case.file.clone(), line, step: step.into(), problem };
+pub async fn play(case: &Case, command: &[String], settings: Settings) -> Result<Outcome, Failure> {
+    let failure =
+        |line, step: &str, problem| Failure { file: case.file.clone(), line, step: step.into(), problem };
     let begins = |problem| failure(case.line, &format!("case {} {}", case.id, case.title), problem);
     let program = Program::start(command, settings.patience).await.map_err(begins)?;
     if let Some((need, why)) = case.needs().find_map(|need| program.lacks(need).map(|why| (need, why))) {
-        return Ok(Verdict::Skipped(format!("{} has no {need}: {why}", program.name())));
+        return Ok(Outcome::Skipped(format!("{} has no {need}: {why}", program.name())));
     }
     let mut play = Play::new(case, program, settings).await.map_err(begins)?;
     for step in &case.steps {
@@ -77,7 +78,7 @@ pub async fn play(case: &Case, command: &[String], settings: Settings) -> Result
         failure(line, text, format!("after this, {problem}"))
     };
     play.finish().await.map_err(last)?;
-    Ok(Verdict::Passed)
+    Ok(Outcome::Passed)
 }
 
 struct Play<'a> {
@@ -141,7 +142,11 @@ impl<'a> Play<'a> {
                 self.program.tell(&Line::new(*number, "cancel")).await?;
                 let line = self.hear(*number).await?;
                 self.end(*number);
-                return if line.verb == "cancelled" { Ok(()) } else { Err(format!("the driver said `{line}`")) };
+                return if line.verb == "cancelled" {
+                    Ok(())
+                } else {
+                    Err(format!("the driver said `{line}`"))
+                };
             }
             Action::Answer(expected) => return self.answer(expected).await,
             Action::Waits(number) => return self.waits(*number).await,
@@ -166,7 +171,11 @@ impl<'a> Play<'a> {
         }
         if matches!(action, Action::Close | Action::Reset) {
             let peer = self.peer.take().ok_or("there is no connection")?;
-            if *action == Action::Reset { peer.reset() } else { peer.close().await }
+            if *action == Action::Reset {
+                peer.reset()
+            } else {
+                peer.close().await
+            }
             return Ok(());
         }
         let Self { peer, names, .. } = self;
@@ -390,7 +399,8 @@ impl<'a> Play<'a> {
 fn home(case: &Case) -> SocketAddr {
     let refuses = case.steps.iter().any(|step| step.action == Action::Refuse);
     let line = (case.line as u16).to_be_bytes();
-    let host = if refuses && cfg!(target_os = "linux") { [127, 77, line[0], line[1]] } else { [127, 0, 0, 1] };
+    let host =
+        if refuses && cfg!(target_os = "linux") { [127, 77, line[0], line[1]] } else { [127, 0, 0, 1] };
     (host, 0).into()
 }
 

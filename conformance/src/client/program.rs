@@ -45,7 +45,9 @@ impl Program {
             .spawn()
             .map_err(|error| format!("the driver {program} does not start: {error}"))?;
         let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(output), Some(errors)) = (output, errors) else { return Err("the driver has no pipes".into()) };
+        let (Some(output), Some(errors)) = (output, errors) else {
+            return Err("the driver has no pipes".into());
+        };
         let complaints = Arc::default();
         tokio::spawn(keep(errors, Arc::clone(&complaints)));
         let mut program = Self {
@@ -73,8 +75,9 @@ impl Program {
                 return Ok(());
             }
             let lack = line.strip_prefix("lacks ").and_then(|lack| lack.split_once(' '));
-            let (what, why) =
-                lack.ok_or_else(|| format!("expected `lacks NAME REASON` or `ready`, the driver said `{line}`"))?;
+            let (what, why) = lack.ok_or_else(|| {
+                format!("expected `lacks NAME REASON` or `ready`, the driver said `{line}`")
+            })?;
             self.lacks.insert(what.into(), why.into());
         }
     }
@@ -191,7 +194,11 @@ impl Program {
     /// What has gone wrong, with what the driver complained of.
     fn explain(&self, what: String) -> String {
         let complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        if complaints.is_empty() { what } else { format!("{what}; it complained:\n{}", complaints.trim_end()) }
+        if complaints.is_empty() {
+            what
+        } else {
+            format!("{what}; it complained:\n{}", complaints.trim_end())
+        }
     }
 }
 

@@ -16,7 +16,9 @@ pub(super) struct Rules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// It waits for its result. Of watches and of listening to events, `goes_on` after it.
-    Called { goes_on: bool },
+    Called {
+        goes_on: bool,
+    },
     /// It has returned, and tells of things.
     GoesOn,
     Ended,
@@ -44,7 +46,9 @@ impl Rules {
                     ("tells", Stage::GoesOn) => Stage::GoesOn,
                     ("ends", Stage::GoesOn) => Stage::Ended,
                     ("returns", _) => return Err(Mistake::told("one `returns` of a call", "another one")),
-                    _ => return Err(Mistake::told("a watch, or `events`, that has returned", "no such call")),
+                    _ => {
+                        return Err(Mistake::told("a watch, or `events`, that has returned", "no such call"));
+                    }
                 };
                 // That there is a connection shows nothing of the calls.
                 self.expects |= line.number != CONNECT || line.verb == "fails";
@@ -68,7 +72,8 @@ impl Rules {
     }
 
     pub(super) fn end(&self) -> Result<(), Mistake> {
-        if let Some((number, _)) = self.calls.iter().find(|(_, stage)| matches!(stage, Stage::Called { .. })) {
+        if let Some((number, _)) = self.calls.iter().find(|(_, stage)| matches!(stage, Stage::Called { .. }))
+        {
             let expected = format!("`{number} returns`, `{number} fails` or `cancel {number}`");
             return Err(Mistake::told(expected, "the end of the case"));
         }
@@ -81,7 +86,10 @@ impl Rules {
     fn begin(&mut self, number: u32, name: &str) -> Result<(), Mistake> {
         let connects = name == "connect";
         if connects != (number == CONNECT) {
-            return Err(Mistake::told(format!("number {CONNECT} for connect and for nothing else"), number.to_string()));
+            return Err(Mistake::told(
+                format!("number {CONNECT} for connect and for nothing else"),
+                number.to_string(),
+            ));
         }
         if !connects && !self.calls.contains_key(&CONNECT) {
             return Err(Mistake::told("`connects` before the first call", "none"));

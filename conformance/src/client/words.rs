@@ -91,7 +91,10 @@ impl Setting {
 pub(super) fn call(text: &str) -> Result<Line, Mistake> {
     let line = values(text)?;
     let Some((_, needed, possible)) = CALLS.iter().find(|(name, ..)| *name == line.verb) else {
-        return Err(Mistake::new(format!("a call: `{}`", CALLS.map(|(name, ..)| name).join("`, `")), line.verb));
+        return Err(Mistake::new(
+            format!("a call: `{}`", CALLS.map(|(name, ..)| name).join("`, `")),
+            line.verb,
+        ));
     };
     if let Some(missing) = needed.iter().find(|key| line.value(key).is_none()) {
         return Err(Mistake::told(format!("`{missing}=` of {}", line.verb), "none"));
@@ -108,7 +111,8 @@ pub(super) fn call(text: &str) -> Result<Line, Mistake> {
 /// Reads a line of the form that drivers read and write; texts in `data` become hex digits.
 pub(super) fn values(text: &str) -> Result<Line, Mistake> {
     let plain = without_explanation(text);
-    let mut line = Line::parse(plain).map_err(|error| Mistake::told(error.to_string(), format!("`{plain}`")))?;
+    let mut line =
+        Line::parse(plain).map_err(|error| Mistake::told(error.to_string(), format!("`{plain}`")))?;
     for index in 0..line.values.len() {
         let (before, after) = line.values.split_at_mut(index);
         let Some((key, value)) = after.first_mut() else { continue };
@@ -124,7 +128,8 @@ pub(super) fn values(text: &str) -> Result<Line, Mistake> {
 
 /// Reads data: as lines have them, and texts between quotes.
 pub(super) fn data(text: &str) -> Result<Vec<u8>, Mistake> {
-    let mistake = || Mistake::new("data such as `68656c6c6f`, `\"hello\"`, `41*1000` or `\"map\"+00*5`", text);
+    let mistake =
+        || Mistake::new("data such as `68656c6c6f`, `\"hello\"`, `41*1000` or `\"map\"+00*5`", text);
     let mut data = Vec::new();
     for part in text.split('+').filter(|_| !text.is_empty()) {
         match part.strip_prefix('"') {
