@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use netswap_tokio::Server as RealServer;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -71,7 +71,12 @@ pub async fn play(case: &Case, command: &[String], settings: Settings) -> Result
     }
     let mut play = Play::new(case, program, settings).await.map_err(begins)?;
     for step in &case.steps {
-        play.step(&step.action).await.map_err(|problem| failure(step.line, &step.text, problem))?;
+        if let Err(mut problem) = play.step(&step.action).await {
+            for line in play.program.unheard().await {
+                problem = format!("{}\n  and the driver said: {line}", problem.trim_end());
+            }
+            return Err(failure(step.line, &step.text, problem));
+        }
     }
     let last = |problem| {
         let (line, text) = case.steps.last().map_or((case.line, ""), |Step { line, text, .. }| (*line, text));
@@ -213,7 +218,7 @@ impl<'a> Play<'a> {
     async fn connect(&mut self) -> Result<(), String> {
         self.call(&Line::new(CONNECT, "connect")).await?;
         if self.case.server != Server::Real {
-            self.accept().await?;
+            self.accept_or_fail().await?;
         }
         self.answer(&Line::new(CONNECT, "returns")).await?;
         if let Some(peer) = &mut self.peer {
@@ -223,16 +228,37 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
+    /// Accepts the first connection, unless the driver says before that there will be none, or ends.
+    async fn accept_or_fail(&mut self) -> Result<(), String> {
+        let Self { program, listener: Some(listener), settings, .. } = self else {
+            return Err("nobody listens".into());
+        };
+        let stream = tokio::select! {
+            biased;
+            stream = accepted(listener, settings.patience) => stream?,
+            line = program.next(CONNECT) => {
+                let line = line?;
+                if line.verb == "fails" {
+                    return Err(format!("the driver said `{line}`"));
+                }
+                program.put_back(line);
+                accepted(listener, settings.patience).await?
+            }
+        };
+        self.meet(stream);
+        Ok(())
+    }
+
     async fn accept(&mut self) -> Result<(), String> {
         let listener = self.listener.as_ref().ok_or("nobody listens")?;
-        let patience = self.settings.patience;
-        let (stream, _) = match timeout(patience, listener.accept()).await {
-            Ok(accepted) => accepted.map_err(|error| format!("no connection can be accepted: {error}"))?,
-            Err(_) => return Err(format!("no connection has come within {patience:?}")),
-        };
-        let greets = self.case.server == Server::Scripted { greeting: false };
-        self.peer = Some(Peer::new(stream, greets, self.settings.scale, patience));
+        let stream = accepted(listener, self.settings.patience).await?;
+        self.meet(stream);
         Ok(())
+    }
+
+    fn meet(&mut self, stream: TcpStream) {
+        let greets = self.case.server == Server::Scripted { greeting: false };
+        self.peer = Some(Peer::new(stream, greets, self.settings.scale, self.settings.patience));
     }
 
     async fn call(&mut self, line: &Line) -> Result<(), String> {
@@ -402,6 +428,15 @@ fn home(case: &Case) -> SocketAddr {
     let host =
         if refuses && cfg!(target_os = "linux") { [127, 77, line[0], line[1]] } else { [127, 0, 0, 1] };
     (host, 0).into()
+}
+
+/// The next connection.
+async fn accepted(listener: &TcpListener, patience: Duration) -> Result<TcpStream, String> {
+    match timeout(patience, listener.accept()).await {
+        Ok(Ok((stream, _))) => Ok(stream),
+        Ok(Err(error)) => Err(format!("no connection can be accepted: {error}")),
+        Err(_) => Err(format!("no connection has come within {patience:?}")),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {

@@ -17,6 +17,12 @@ const HELLO: &str = "netswap-driver 1 ";
 /// So much of what a driver says to nobody in particular is kept, to be shown when it fails.
 const COMPLAINTS: usize = 2000;
 
+/// What a driver has said is here within this time.
+const A_MOMENT: Duration = Duration::from_millis(20);
+
+/// The most lines that are shown beside a failure.
+const LINES: usize = 8;
+
 /// A running driver.
 pub(super) struct Program {
     child: Child,
@@ -126,9 +132,23 @@ impl Program {
         }
     }
 
+    /// Takes back what it has said: it is said next again.
+    pub(super) fn put_back(&mut self, line: Line) {
+        self.waiting.entry(line.number).or_default().push_front(line);
+    }
+
     /// Whether it has nothing to say about a call for a while.
     pub(super) async fn waits(&mut self, number: u32, time: Duration) -> Result<Option<Line>, String> {
         timeout(time, self.next(number)).await.map_or(Ok(None), |line| line.map(Some))
+    }
+
+    /// What it has said that nobody has asked about, to be shown beside a failure.
+    pub(super) async fn unheard(&mut self) -> Vec<String> {
+        let mut said: Vec<String> = self.waiting.values().flatten().map(Line::to_string).collect();
+        while let Ok(Ok(Some(line))) = timeout(A_MOMENT, self.output.next_line()).await {
+            said.push(line);
+        }
+        said.iter().take(LINES).map(|line| cut(line)).collect()
     }
 
     fn take_progress(&mut self, line: &Line) -> Result<(), String> {

@@ -120,7 +120,7 @@ pub(super) fn values(text: &str) -> Result<Line, Mistake> {
             return Err(Mistake::new("every key once", key));
         }
         if key == "data" && !value.starts_with('$') {
-            *value = Data(&data(value)?).to_string();
+            *value = spelled(value)?;
         }
     }
     Ok(line)
@@ -138,6 +138,16 @@ pub(super) fn data(text: &str) -> Result<Vec<u8>, Mistake> {
         }
     }
     Ok(data)
+}
+
+/// Data as drivers read them, without texts; what is long stays short.
+fn spelled(text: &str) -> Result<String, Mistake> {
+    let part = |part: &str| match part.starts_with('"') {
+        true => Ok(Data(&data(part)?).to_string()),
+        false => data(part).map(|_| part.to_owned()),
+    };
+    let parts = text.split('+').filter(|_| !text.is_empty()).map(part);
+    Ok(parts.collect::<Result<Vec<_>, _>>()?.join("+"))
 }
 
 /// Whether two values say the same: data may be written in several ways.
