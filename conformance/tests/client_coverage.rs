@@ -1,5 +1,7 @@
 //! Nothing of the protocol is left out of the client cases.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! Errors of files of client cases are found, and say where they are and what should stand there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use conformance::client::{Action, Server, parse};
 
 #[track_caller]
