@@ -47,14 +47,14 @@ impl Driver {
         let number = line.number;
         match &*line.verb {
             "cancel" => {
-                let call = self.calls.remove(&number).ok_or_else(|| BadLine::Unknown(line.verb))?;
+                let call = self.calls.remove(&number).ok_or(BadLine::Unknown(line.verb))?;
                 call.task.abort();
                 // What the call held is dropped by now.
                 let _ = call.task.await;
                 println!("{}", Line::new(number, "cancelled"));
             }
             "take" => {
-                let call = self.calls.get(&number).ok_or_else(|| BadLine::Unknown(line.verb))?;
+                let call = self.calls.get(&number).ok_or(BadLine::Unknown(line.verb))?;
                 let _ = call.more.send(());
             }
             _ => {
