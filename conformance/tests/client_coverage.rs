@@ -101,6 +101,24 @@ fn every_case_is_of_a_section_of_the_document() {
 }
 
 #[test]
+fn every_call_and_every_option_is_in_the_page_on_porting() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/PORTING.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    for case in all_cases() {
+        for need in case.needs() {
+            assert!(page.contains(&format!("`{need}`")), "{}: {need} is not in docs/PORTING.md", case.id);
+        }
+    }
+    for (call, needed, possible) in CALLS {
+        let row = page.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{call}`")));
+        let row = row.unwrap_or_else(|| panic!("{call} has no row"));
+        for value in needed.iter().chain(possible) {
+            assert!(row.contains(&format!("`{value}`")), "{call} has no {value}: {row}");
+        }
+    }
+}
+
+#[test]
 fn there_are_two_hundred_cases_at_least() {
     let count = all_cases().len();
     assert!(count >= 200, "{count}");
