@@ -35,8 +35,8 @@ could not do its work: a case file with an error, a wrong argument.";
 /// How many cases are played at once against servers.
 const AT_ONCE: usize = 64;
 
-/// How long a client, or its driver, may take for anything.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Of so many failures everything is shown, of the others the first line; JUnit has them all.
+pub(crate) const SHOWN_WHOLE: usize = 20;
 
 /// Plays the NetSwap conformance suite: byte by byte, what a server has to answer and how a client has to behave.
 #[derive(Debug, Parser)]
@@ -84,7 +84,15 @@ pub struct Arguments {
 /// The suite cannot do its work.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Some(command) = &arguments.client {
-        return run_client(command, &arguments);
+        let choose = |id: &str, title: &str| arguments.choose(id, title);
+        return client::cli::run(client::cli::Arguments {
+            command: command.split_whitespace().map(Into::into).collect(),
+            directory: &arguments.directory("client"),
+            choose: &choose,
+            at_once: arguments.at_once,
+            junit: arguments.junit.as_deref(),
+            list: arguments.list,
+        });
     }
     let cases = cases::read(&arguments.directory("server"))?;
     let chosen = |case: &Case| arguments.choose(&case.id, &case.title);
@@ -117,62 +125,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(summarize(&played, seed, start.elapsed()))
 }
 
-/// Plays the client cases that the command line names.
-fn run_client(command: &str, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let cases = client::read(&arguments.directory("client"))?;
-    let chosen = |case: &client::Case| arguments.choose(&case.id, &case.title);
-    let cases: Vec<Arc<client::Case>> = cases.into_iter().filter(chosen).map(Arc::new).collect();
-    if arguments.list {
-        let mut out = io::stdout().lock();
-        cases.iter().try_for_each(|case| writeln!(out, "{} {}", case.id, case.title))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let command: Vec<String> = command.split_whitespace().map(Into::into).collect();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let plan = client::run::Plan {
-        cases,
-        command: command.clone(),
-        at_once: arguments.at_once.unwrap_or(2 * cores),
-        patience: PATIENCE,
-    };
-    let start = Instant::now();
-    let played = tokio::runtime::Runtime::new()?.block_on(play_client(plan));
-    if let Some(path) = &arguments.junit {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        client::run::write_junit(&played, &command, file)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    let summary = client::run::summary(&played);
-    println!("{}: {summary}", command.join(" "));
-    println!("{} cases in {:.1} s", played.len(), start.elapsed().as_secs_f64());
-    Ok(verdict(&summary))
-}
-
-/// Plays client cases, shows how far it is, and tells what fails as it fails.
-async fn play_client(plan: client::run::Plan) -> Vec<client::run::Played> {
-    use client::run::Verdict;
-    let bar = bar(plan.cases.len());
-    let mut failed = 0;
-    let played = plan.run(|play| {
-        let tell = |what: &str, failure| bar.suspend(|| eprintln!("{what} {}: {failure}", play.case.id));
-        match &play.verdict {
-            Verdict::Failed(failure) => {
-                tell("FAILED", failure);
-                failed += 1;
-                bar.set_message(format!("{failed} failed"));
-            }
-            Verdict::PassedSlower(failure) => tell("passed only with more time:", failure),
-            Verdict::Passed | Verdict::Skipped(_) => {}
-        }
-        bar.inc(1);
-    });
-    let played = played.await;
-    bar.finish_and_clear();
-    played
-}
-
 /// Shows how many of the plays have ended.
-fn bar(plays: usize) -> ProgressBar {
+pub(crate) fn bar(plays: usize) -> ProgressBar {
     let bar = ProgressBar::new(plays as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}, {elapsed} {msg}") {
         bar.set_style(style);
@@ -187,7 +141,10 @@ async fn play(plan: Plan, seed: u64) -> Vec<Played> {
     let played = plan.run(|play| {
         let Played { case, server, mode, verdict, .. } = play;
         let tell = |what: &str, failure| {
-            let text = report::failure(case, &server.name(), *mode, seed, failure);
+            let mut text = report::failure(case, &server.name(), *mode, seed, failure);
+            if failed >= SHOWN_WHOLE {
+                text.truncate(text.find('\n').unwrap_or(text.len()));
+            }
             bar.suspend(|| eprintln!("{what} {text}"));
         };
         match verdict {
@@ -220,7 +177,7 @@ fn summarize(played: &[Played], seed: u64, took: Duration) -> ExitCode {
     verdict(&summary)
 }
 
-fn verdict(summary: &Summary) -> ExitCode {
+pub(crate) fn verdict(summary: &Summary) -> ExitCode {
     if summary.is_nothing() {
         println!("nothing was played, so nothing is shown");
     }
@@ -243,8 +200,11 @@ impl Arguments {
 
 /// Whether a case is one of those that a filter means.
 fn fits(id: &str, title: &str, filter: &str) -> bool {
-    let section = id.strip_prefix(filter).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
-    section || title.to_lowercase().contains(&filter.to_lowercase())
+    if filter.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-')) {
+        let rest = id.strip_prefix(filter);
+        return rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
+    }
+    title.to_lowercase().contains(&filter.to_lowercase())
 }
 
 fn resolve(server: &str) -> anyhow::Result<SocketAddr> {

@@ -1,5 +1,6 @@
 //! Plays many cases against many servers, and counts.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -58,21 +59,24 @@ impl Plan {
     /// Plays everything, and tells of each play as it ends. The result is in the order of the plan.
     pub async fn run(self, mut tell: impl FnMut(&Played)) -> Vec<Played> {
         let room = Arc::new(Semaphore::new(self.at_once.max(1)));
-        let mut plays = JoinSet::new();
-        let mut place = 0_usize;
+        let mut planned = Vec::new();
         for server in self.servers {
             for case in &self.cases {
-                for mode in &self.modes {
-                    let (case, mode, seed, room, at) = (case.clone(), *mode, self.seed, room.clone(), place);
-                    place += 1;
-                    plays.spawn(async move {
-                        let _place = room.acquire_owned().await;
-                        let start = Instant::now();
-                        let verdict = server.play(&case, mode, seed).await;
-                        (at, Played { case, server, mode, verdict, took: start.elapsed() })
-                    });
-                }
+                planned.extend(self.modes.iter().map(|mode| (server, case.clone(), *mode)));
             }
+        }
+        let mut planned: Vec<_> = planned.into_iter().enumerate().collect();
+        // What takes long begins first.
+        planned.sort_by_key(|(_, (_, case, _))| Reverse(case.time()));
+        let mut plays = JoinSet::new();
+        for (at, (server, case, mode)) in planned {
+            let (seed, room) = (self.seed, room.clone());
+            plays.spawn(async move {
+                let _place = room.acquire_owned().await;
+                let start = Instant::now();
+                let verdict = server.play(&case, mode, seed).await;
+                (at, Played { case, server, mode, verdict, took: start.elapsed() })
+            });
         }
         let mut played = Vec::new();
         while let Some(ended) = plays.join_next().await {

@@ -1,5 +1,7 @@
 //! Every case, against every server that can be started here.
 
+use std::cmp::Reverse;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,12 +19,16 @@ const SEED: u64 = 20_261_123;
 /// Cases mostly wait, so that many can be played at once.
 const AT_ONCE: usize = 64;
 
-fn main() {
+fn main() -> io::Result<()> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);
-    let runtime = Arc::new(Runtime::new().expect("a runtime"));
+    let runtime = Arc::new(Runtime::new()?);
     let cases = match cases::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("server")) {
-        Ok(cases) => cases.into_iter().map(Arc::new),
+        Ok(mut cases) => {
+            // What takes long begins first.
+            cases.sort_by_key(|case| Reverse(case.time()));
+            cases.into_iter().map(Arc::new)
+        }
         Err(error) => {
             eprintln!("{error:#}");
             std::process::exit(2);

@@ -1,4 +1,5 @@
 //! Errors of case files are found, and say where they are and what should stand there.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 
@@ -133,4 +134,26 @@ fn a_directory_without_cases_is_an_error() {
     let none = cases::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").as_path()).unwrap_err();
     assert!(none.to_string().starts_with("there are no cases in"), "{none}");
     assert!(cases::read(Path::new("no/such/directory")).is_err());
+}
+
+/// Whatever is done to a file, it is read or it has an error at one of its lines.
+#[test]
+fn damaged_files_are_read_or_refused() {
+    for entry in Path::new(env!("CARGO_MANIFEST_DIR")).join("server").read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let (text, name) = (std::fs::read_to_string(&path).unwrap(), path.display().to_string());
+        let lines: Vec<&str> = text.lines().collect();
+        let mut refused = 0;
+        for at in (0..lines.len()).step_by(lines.len() / 10 + 1) {
+            let (before, after) = (lines[..at].join("\n"), lines[at + 1..].join("\n"));
+            let middle = lines[at].len() / 2;
+            for damaged in ["", "A", &lines[at][..middle], &lines[at][middle..], &lines[at].repeat(2)] {
+                if let Err(error) = parse(&name, &format!("{before}\n{damaged}\n{after}")) {
+                    assert!(error.line <= lines.len() + 1, "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 0, "{name}");
+    }
 }

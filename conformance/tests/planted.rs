@@ -1,4 +1,5 @@
 //! A wrong byte in what a server says is found, wherever it is, and the report names its field.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,6 +22,9 @@ use tokio::task::JoinSet;
 fn all_cases() -> Vec<Case> {
     cases::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("server")).unwrap()
 }
+
+/// In a long case only so many bytes are tried, evenly spread.
+const AT_MOST: usize = 30;
 
 /// A byte that a case says must be received, and the field that it is in.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +85,8 @@ fn assert_found(case: &Case, place: Place, played: Result<(), Failure>) {
 fn in_the_core() {
     let mut planted = 0;
     for case in all_cases() {
-        for place in places(&case) {
+        let places = places(&case);
+        for place in places.iter().copied().step_by(places.len() / AT_MOST + 1) {
             let fault = Fault { who: place.who, offset: place.offset };
             assert_found(&case, place, memory::play(&case, Mode::Whole, 1, Some(fault)));
             planted += 1;

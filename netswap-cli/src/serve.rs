@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use netswap_tokio::core::config::{ConfigError, Limits, Times};
-use netswap_tokio::{Server, ServerError, ServerHandle, default_total};
+use netswap_tokio::{Server, ServerError, ServerHandle, ServerOptions, default_total};
 use tracing::{info, warn};
 
 use crate::args::{LimitArgs, Runtime, Serve};
@@ -43,20 +43,19 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
 
 async fn serve(args: Serve) -> Result<(), Failure> {
     let limits = limits(&args.limits).map_err(refused_limits)?;
-    let mut builder = Server::builder()
-        .listen((args.listen.host, args.listen.port))
+    let mut options = ServerOptions::new(args.listen.to_string())
         .limits(limits.clone())
         .times(Times { grace: args.grace, longest: args.max_lifetime, ..Times::default() })
         .shutdown_deadline(SHUTDOWN_DEADLINE);
     if let Some(key) = args.identity_key {
-        builder = builder.identity_key(key.0);
+        options = options.identity_key(key.0);
     }
     if let Some(seed) = &args.seed {
-        builder = builder.seed(seed.0);
+        options = options.seed(seed.0);
     }
     // Signals that come from now on stop the server in order.
     let signals = Signals::listen()?;
-    let server = builder.bind().await.map_err(|error| match error {
+    let server = Server::bind(options).await.map_err(|error| match error {
         ServerError::Config(error) => refused_limits(error),
         error => Failure::failed(error),
     })?;

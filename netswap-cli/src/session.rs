@@ -37,7 +37,7 @@ impl Session {
     ///
     /// There is no connection, or the server refuses it.
     pub(crate) async fn open_lasting(options: &Connection, server: &Address) -> Result<Self, Failure> {
-        Self::over(options, server, how(options, server).reconnect(true).connect().await)
+        Self::over(options, server, Client::connect(how(options, server).reconnect(true)).await)
     }
 
     fn over(options: &Connection, server: &Address, client: Result<Client, Error>) -> Result<Self, Failure> {
@@ -77,7 +77,7 @@ impl Session {
 ///
 /// There is no connection, or the server refuses it.
 pub(crate) async fn connect(options: &Connection, server: &Address) -> Result<Client, Error> {
-    how(options, server).connect().await
+    Client::connect(how(options, server)).await
 }
 
 fn how(options: &Connection, server: &Address) -> ConnectOptions {

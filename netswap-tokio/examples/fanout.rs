@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use netswap_tokio::{Access, Change, Client, Error, Limits, Server, Version, Watch};
+use netswap_tokio::{Access, Change, Client, Error, Limits, Server, ServerOptions, Version, Watch};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -44,7 +44,7 @@ fn arguments() -> Option<Fanout> {
 }
 
 async fn run(fanout: Fanout) -> Result<(), Failure> {
-    let server = Server::builder().listen("127.0.0.1:0").limits(Limits::new(1 << 30)).bind().await?;
+    let server = Server::bind(ServerOptions::new("127.0.0.1:0").limits(Limits::new(1 << 30))).await?;
     let address: Arc<str> = server.local_address().to_string().into();
     tokio::spawn(server.run());
     let writer = Client::connect(&*address).await?;

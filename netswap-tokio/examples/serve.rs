@@ -6,7 +6,7 @@ use netswap_tokio::{Server, ServerError};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), ServerError> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7420".into());
-    let server = Server::builder().listen(address).bind().await?;
+    let server = Server::bind(address).await?;
     println!("listening on {}", server.local_address());
     server.run().await;
     Ok(())

@@ -18,7 +18,7 @@ use netswap_core::server::Server as Machine;
 use netswap_core::time::Instant;
 use netswap_core::types::Xid;
 use netswap_core::wire::{HEADER_LEN, Header, Request};
-use netswap_tokio::{Access, Client, ConnectOptions, IdentityKey, Limits, Pointer, Server};
+use netswap_tokio::{Access, Client, ConnectOptions, IdentityKey, Limits, Pointer, Server, ServerOptions};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -31,7 +31,7 @@ const LENGTH: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let server = Server::builder().limits(limits()).listen("127.0.0.1:0").bind().await?;
+    let server = Server::bind(ServerOptions::new("127.0.0.1:0").limits(limits())).await?;
     let address = server.local_address().to_string();
     tokio::spawn(server.run());
 
@@ -115,7 +115,7 @@ async fn updates(address: &str, clients: u8) -> Result<(f64, f64, u32, u32)> {
         .map(|n| {
             let options = ConnectOptions::new(address).bind([127, 0, 0, n + 2].into());
             tokio::spawn(async move {
-                let client = options.connect().await?;
+                let client = Client::connect(options).await?;
                 let (mut attempts, mut done) = (0_u32, 0_u32);
                 while start.elapsed() < LENGTH {
                     let change = |old: &bytes::Bytes| {

@@ -1,11 +1,13 @@
 //! NetSwap on tokio: a server to embed and a client to share between tasks.
 //!
-//! The protocol itself and everything that it decides is in `netswap-core`; this crate moves bytes and waits.
+//! The protocol itself and everything that it decides is in `netswap-core`; what adapters share in `netswap-adapter`; this crate moves
+//! bytes and waits.
 #![forbid(unsafe_code)]
 
 mod client;
+mod runtime;
 mod server;
-mod socket;
+mod stream;
 mod timer;
 
 /// The examples of the README compile and run.
@@ -24,4 +26,4 @@ pub use netswap_core::error::{Quota, Refusal};
 pub use netswap_core::identity::IdentityKey;
 pub use netswap_core::types::{Access, Owner, Pointer, Version};
 pub use netswap_core::wire::{Ending, Identity, Lifetime, Stat};
-pub use server::{Server, ServerBuilder, ServerError, ServerHandle, Statistics, Traffic, default_total};
+pub use server::{Server, ServerError, ServerHandle, ServerOptions, Statistics, Traffic, default_total};

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 /// One timer, for a deadline that mostly moves away.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ impl Timer {
         let Some(deadline) = deadline.filter(|_| Handle::try_current().is_ok()) else { return Poll::Pending };
         let armed = self.sleep.as_ref().is_some_and(|(armed, _)| *armed <= deadline);
         if !armed {
-            self.sleep = Some((deadline, Box::pin(tokio::time::sleep_until(deadline))));
+            self.sleep = Some((deadline, Box::pin(tokio::time::sleep_until(deadline.into()))));
         }
         let Some((_, sleep)) = &mut self.sleep else { return Poll::Pending };
         ready!(sleep.as_mut().poll(cx));

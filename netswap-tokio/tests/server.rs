@@ -10,7 +10,7 @@ use netswap_core::config::Limits;
 use netswap_core::identity::IdentityKey;
 use netswap_core::types::{Access, Pointer};
 use netswap_core::wire::{ABORT, Opcode, Request};
-use support::{Answer, Raw, builder, packets, soon, start, start_on};
+use support::{Answer, Raw, options, packets, soon, start, start_on};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn create(len: usize) -> Request<Vec<u8>> {
@@ -24,7 +24,7 @@ fn pointer(answer: &Answer) -> Pointer {
 
 #[tokio::test]
 async fn a_record_put_from_one_address_is_read_from_another() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let mut one = Raw::connect_from("127.0.0.1", server.address).await;
     let mut other = Raw::connect_from("127.0.0.2", server.address).await;
     for len in [0, 1, 1390, 1391, 100_000, 5_000_000] {
@@ -40,8 +40,8 @@ async fn a_record_put_from_one_address_is_read_from_another() {
 #[tokio::test]
 async fn one_address_is_one_owner_in_both_its_spellings() {
     let key = IdentityKey([9; 16]);
-    let four = start(builder().identity_key(key.clone())).await;
-    let both = start_on(builder().identity_key(key), "[::]:0").await;
+    let four = start(options().identity_key(key.clone())).await;
+    let both = start_on(options().identity_key(key), "[::]:0").await;
     let through_both = format!("127.0.0.1:{}", both.address.port()).parse().unwrap();
     let who = |answer: Answer| answer.payload[..8].to_vec();
     let plain = who(Raw::connect(four.address).await.ask(Request::Identify).await);
@@ -53,7 +53,7 @@ async fn one_address_is_one_owner_in_both_its_spellings() {
 
 #[tokio::test]
 async fn an_http_request_is_told_that_this_is_not_http() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let mut browser = Raw::connect(server.address).await;
     browser.0.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let answer = browser.answer().await;
@@ -64,7 +64,7 @@ async fn an_http_request_is_told_that_this_is_not_http() {
 
 #[tokio::test]
 async fn a_violation_is_answered_though_the_client_goes_on_sending() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let mut raw = Raw::connect(server.address).await;
     raw.0.write_all(&[0, 0, 0, 9, 0, 0, 0, 1, ABORT, 0]).await.unwrap();
     // Far more than both sides' buffers hold: unless the server drains it, its answer dies with a reset.
@@ -79,7 +79,7 @@ async fn a_violation_is_answered_though_the_client_goes_on_sending() {
 
 #[tokio::test]
 async fn the_server_reads_while_its_replies_are_not_taken() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let mut raw = Raw::connect(server.address).await;
     let pointer = pointer(&raw.ask(create(32 << 20)).await);
     raw.send(2, Request::ResolvePointer { pointer }).await;
@@ -98,7 +98,7 @@ async fn the_server_reads_while_its_replies_are_not_taken() {
 
 #[tokio::test]
 async fn a_small_reply_passes_a_large_one() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let mut raw = Raw::connect(server.address).await;
     let pointer = pointer(&raw.ask(create(64 << 20)).await);
     raw.send(2, Request::ResolvePointer { pointer }).await;
@@ -120,7 +120,7 @@ async fn a_small_reply_passes_a_large_one() {
 
 #[tokio::test]
 async fn shutdown_answers_what_is_complete_and_aborts_what_is_not() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let mut raw = Raw::connect(server.address).await;
     let pointer = pointer(&raw.ask(create(16 << 20)).await);
     let unfinished = packets(7, create(5000));
@@ -147,7 +147,7 @@ async fn shutdown_answers_what_is_complete_and_aborts_what_is_not() {
 
 #[tokio::test]
 async fn a_stuck_client_does_not_hold_up_a_shutdown() {
-    let server = start(builder().shutdown_deadline(Duration::from_millis(300))).await;
+    let server = start(options().shutdown_deadline(Duration::from_millis(300))).await;
     let mut raw = Raw::connect(server.address).await;
     let pointer = pointer(&raw.ask(create(32 << 20)).await);
     raw.send(2, Request::ResolvePointer { pointer }).await;
@@ -160,7 +160,7 @@ async fn a_stuck_client_does_not_hold_up_a_shutdown() {
 #[tokio::test]
 async fn connections_over_the_limit_are_told_so() {
     let limits = Limits { connections: 3, connections_per_address: Some(2), ..Limits::new(1 << 20) };
-    let server = start(builder().limits(limits)).await;
+    let server = start(options().limits(limits)).await;
     let mut served = Vec::new();
     for _ in 0..2 {
         let mut raw = Raw::connect(server.address).await;
@@ -184,7 +184,7 @@ async fn connections_over_the_limit_are_told_so() {
 
 #[tokio::test]
 async fn a_reset_in_the_middle_of_an_upload_leaves_nothing() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let mut raw = Raw::connect(server.address).await;
     let old = pointer(&raw.ask(create(3000)).await);
     let upload = packets(2, Request::ReplaceRecord { pointer: old, data: vec![9; 1 << 20] });
@@ -200,7 +200,7 @@ async fn a_reset_in_the_middle_of_an_upload_leaves_nothing() {
 
 #[tokio::test]
 async fn records_go_when_the_grace_of_their_owner_ends() {
-    let server = start(builder().grace(Duration::from_millis(200))).await;
+    let server = start(options().grace(Duration::from_millis(200))).await;
     let mut raw = Raw::connect(server.address).await;
     let pointer = pointer(&raw.ask(create(10)).await);
     tokio::time::sleep(Duration::from_millis(900)).await;

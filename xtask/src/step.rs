@@ -15,6 +15,8 @@ pub(crate) enum Step {
     Clippy,
     /// The documentation builds without a warning.
     Docs,
+    /// The adapters can be read side by side.
+    Adapters,
     /// The core needs no standard library.
     NoIo,
     /// Every test passes.
@@ -25,8 +27,8 @@ pub(crate) enum Step {
 
 impl Step {
     /// Every step, in the order they run: the quick and telling ones first.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Format, Self::Clippy, Self::Docs, Self::NoIo, Self::Tests, Self::Release];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Format, Self::Adapters, Self::Clippy, Self::Docs, Self::NoIo, Self::Tests, Self::Release];
 
     /// The name to call the step by on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Step {
             Self::Format => "format",
             Self::Clippy => "clippy",
             Self::Docs => "docs",
+            Self::Adapters => "adapters",
             Self::NoIo => "no-io",
             Self::Tests => "tests",
             Self::Release => "release",
@@ -46,6 +49,7 @@ impl Step {
             Self::Format => "every file is formatted as rustfmt formats it",
             Self::Clippy => "neither the compiler nor clippy has a warning",
             Self::Docs => "the documentation builds without a warning",
+            Self::Adapters => "the adapter crates have the same files and the same public names",
             Self::NoIo => "netswap-core does no I/O: it builds where there is no std",
             Self::Tests => "all unit, integration and documentation tests pass",
             Self::Release => "the release program builds, and answers --help and --version",
@@ -58,6 +62,7 @@ impl Step {
             Self::Format => steps::format::run(workspace).into(),
             Self::Clippy => steps::clippy::run(workspace).into(),
             Self::Docs => steps::docs::run(workspace).into(),
+            Self::Adapters => steps::adapters::run(workspace).into(),
             Self::NoIo => steps::no_io::run(workspace).into(),
             Self::Tests => steps::tests::run(workspace),
             Self::Release => steps::release::run(workspace).into(),

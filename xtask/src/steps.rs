@@ -1,5 +1,6 @@
 //! What each step of `cargo xtask test` does.
 
+pub(crate) mod adapters;
 pub(crate) mod clippy;
 pub(crate) mod docs;
 pub(crate) mod format;

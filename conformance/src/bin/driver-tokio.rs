@@ -7,8 +7,7 @@ use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
 
 use conformance::client::{BadLine, Line};
-use netswap_core::error::ProtocolError;
-use netswap_tokio::{Change, Client, ConnectOptions, ConnectionEvent, Disconnect, Error, ErrorKind};
+use netswap_tokio::{Client, Error};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -70,7 +69,13 @@ impl Driver {
 /// Makes a call and tells how it ended.
 async fn call(client: Arc<OnceLock<Client>>, line: Line, wanted: mpsc::UnboundedReceiver<()>) {
     let made = match (&*line.verb, client.get()) {
-        ("connect", _) => connect(&client, &line).await,
+        ("connect", _) => match line.options() {
+            Ok(options) => Client::connect(options).await.map_err(Failed::Call).map(|connected| {
+                let _ = client.set(connected);
+                line.returns()
+            }),
+            Err(error) => Err(error.into()),
+        },
         (_, None) => Err(BadLine::Unknown(format!("{} before connect", line.verb)).into()),
         ("watch", Some(client)) => watch(client, &line, wanted).await,
         ("events", Some(client)) => events(client, &line, wanted).await,
@@ -78,36 +83,9 @@ async fn call(client: Arc<OnceLock<Client>>, line: Line, wanted: mpsc::Unbounded
     };
     match made {
         Ok(line) => println!("{line}"),
-        Err(Failed::Call(error)) => println!("{}", failure(&line, &error)),
+        Err(Failed::Call(error)) => println!("{}", line.fails(&error)),
         Err(Failed::Line(error)) => println!("error {error}: {line}"),
     }
-}
-
-async fn connect(client: &OnceLock<Client>, line: &Line) -> Result<Line, Failed> {
-    let mut options = ConnectOptions::new(line.get::<String>("address")?);
-    if let Some(address) = line.optional("bind")? {
-        options = options.bind(address);
-    }
-    if let Some(timeout) = line.millis("connect-timeout")? {
-        options = options.connect_timeout(timeout);
-    }
-    if let Some(timeout) = line.millis("request-timeout")? {
-        options = options.request_timeout(timeout);
-    }
-    if line.value("reconnect").is_some() {
-        options = options.reconnect(line.is("reconnect")?);
-    }
-    if let (Some(first), Some(most)) = (line.millis("reconnect-first")?, line.millis("reconnect-most")?) {
-        options = options.reconnect_delays(first, most);
-    }
-    if let Some(bytes) = line.optional("max-reply")? {
-        options = options.max_reply(bytes);
-    }
-    if let Some(requests) = line.optional("max-requests")? {
-        options = options.max_requests(requests);
-    }
-    let _ = client.set(options.connect().await?);
-    Ok(line.returns())
 }
 
 async fn simple(client: &Client, line: &Line) -> Result<Line, Failed> {
@@ -227,31 +205,11 @@ async fn watch(
     println!("{}", line.returns().with("version", watch.version()));
     while wanted.recv().await.is_some() {
         match watch.next().await {
-            Some(change) => println!("{}", told(Line::new(line.number, "tells"), change?)),
+            Some(change) => println!("{}", line.tells(change?)),
             None => break,
         }
     }
     Ok(Line::new(line.number, "ends"))
-}
-
-fn told(line: Line, change: Change) -> Line {
-    let of = |change| line.clone().with("change", change);
-    match change {
-        Change::Changed { version, data: None } => of("changed").with("version", version),
-        Change::Changed { version, data: Some(data) } => {
-            of("changed").with("version", version).with_data("data", &data)
-        }
-        Change::RangeChanged { version, offset, data } => {
-            of("range").with("version", version).with("offset", offset).with_data("data", &data)
-        }
-        Change::AccessChanged(access) => line.with_access(access),
-        Change::OwnerChanged(owner) => of("owner").with("owner", owner),
-        Change::OwnershipRequested(owner) => of("requested").with("owner", owner),
-        Change::Interrupted => of("interrupted"),
-        Change::Resumed { version } => of("resumed").with("version", version),
-        Change::Ended(ending) => line.with_ending(ending),
-        other => of("unknown").remarked(format!("{other:?}")),
-    }
 }
 
 /// Listens to what happens to the connection, and tells of it when it is asked for.
@@ -263,55 +221,12 @@ async fn events(
     let mut events = client.events();
     println!("{}", line.returns());
     while wanted.recv().await.is_some() {
-        let told = Line::new(line.number, "tells");
-        println!(
-            "{}",
-            match events.next().await {
-                Some(ConnectionEvent::Connected { .. }) => told.with("event", "connected"),
-                Some(ConnectionEvent::Disconnected { cause }) => {
-                    told.with("event", "disconnected").remarked(cause)
-                }
-                Some(ConnectionEvent::Reconnecting { attempt, .. }) => {
-                    told.with("event", "reconnecting").with("attempt", attempt)
-                }
-                Some(ConnectionEvent::Closed) => told.with("event", "closed"),
-                Some(other) => told.with("event", "unknown").remarked(format!("{other:?}")),
-                None => break,
-            }
-        );
+        match events.next().await {
+            Some(event) => println!("{}", line.tells_event(event)),
+            None => break,
+        }
     }
     Ok(Line::new(line.number, "ends"))
-}
-
-/// The line that says why a call failed.
-fn failure(line: &Line, error: &Error) -> Line {
-    let fails = Line::new(line.number, "fails");
-    let kind = match error.kind() {
-        _ if matches!(error, Error::Aborted { .. }) => "aborted",
-        ErrorKind::Refused => "refused",
-        ErrorKind::TimedOut => "timed-out",
-        ErrorKind::ConnectionLost => "connection-lost",
-        ErrorKind::Connect => "connect",
-        ErrorKind::Protocol => "protocol",
-        ErrorKind::Limit => "limit",
-        ErrorKind::Io => "io",
-        ErrorKind::Closed => "closed",
-        _ => "unknown",
-    };
-    let cause = if let Error::Greeting { source, .. } = error { source } else { error };
-    let fails = fails.with("error", kind);
-    let fails = match cause {
-        Error::Refused(refusal) => fails.with_refusal(refusal),
-        Error::ConnectionLost { cause: Disconnect::Protocol(cause), .. } => match cause {
-            ProtocolError::ConnectionRefused(refusal) => fails.with_refusal(refusal),
-            ProtocolError::ViolationReported(violation) => {
-                fails.with("code", "MALFORMED_PACKET").with("detail", *violation as u8)
-            }
-            _ => fails,
-        },
-        _ => fails,
-    };
-    fails.with_outcome(error.outcome(), error.is_retryable()).remarked(error)
 }
 
 /// The data of an upload, and how long they are said to be.

@@ -4,6 +4,7 @@ mod config;
 mod parse;
 mod rules;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::pattern::Pattern;
+use crate::pattern::{Names, Pattern};
+use crate::text::Scale;
+use crate::wire;
 
 pub use config::{KEYS, Setting, configure};
 pub use parse::parse;
@@ -119,6 +122,32 @@ impl Case {
             _ => Duration::ZERO,
         });
         times.sum()
+    }
+
+    /// Whether a packet with this opcode is sent in it.
+    #[must_use]
+    pub fn sends(&self, opcode: u8) -> bool {
+        self.streams(true)
+            .iter()
+            .flat_map(|stream| wire::packets(stream))
+            .any(|packet| packet.header.is_some_and(|header| header.opcode == opcode))
+    }
+
+    /// What is sent on each connection, or received, as far as it is known beforehand.
+    #[must_use]
+    pub fn streams(&self, sent: bool) -> Vec<Vec<Option<u8>>> {
+        let mut streams: BTreeMap<Name, Vec<Option<u8>>> = BTreeMap::new();
+        for step in &self.steps {
+            let (who, pattern) = match &step.action {
+                Action::Send(who, pattern) if sent => (*who, pattern),
+                Action::Receive(who, pattern) | Action::ReceiveAnyOrder(who, pattern) if !sent => {
+                    (*who, pattern)
+                }
+                _ => continue,
+            };
+            streams.entry(who).or_default().extend(pattern.bytes(&Names::new(), Scale::TRUE));
+        }
+        streams.into_values().collect()
     }
 
     /// The addresses of its connections.

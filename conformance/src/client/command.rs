@@ -1,12 +1,12 @@
-//! What drivers in Rust have in common: how they read the values of a call, and how they write those that the core
-//! has types for. What they call, and how they wait for it, stands in each driver itself.
+//! What drivers in Rust have in common: how they read the values of a call, and how they write those that all adapters
+//! share. What they call, and how they wait for it, stands in each driver itself.
 
 use std::str::FromStr;
 use std::time::Duration;
 
+use netswap_adapter::client::{Change, ConnectOptions, ConnectionEvent, Disconnect, Error, ErrorKind};
 use netswap_core::client::Outcome;
-use netswap_core::error::Refusal;
-use netswap_core::types::Access;
+use netswap_core::error::{ProtocolError, Refusal};
 use netswap_core::wire::{Ending, Identity, Lifetime, Stat};
 
 use super::line::{self, BadLine, Line};
@@ -114,9 +114,112 @@ impl Line {
             .with("grace", identity.grace.as_secs())
     }
 
-    /// Adds why the server refused a request, or the connection.
+    /// How a client is to connect.
+    ///
+    /// # Errors
+    ///
+    /// An option is not what it should be.
+    pub fn options(&self) -> Result<ConnectOptions, BadLine> {
+        let mut options = ConnectOptions::new(self.get::<String>("address")?);
+        if let Some(address) = self.optional("bind")? {
+            options = options.bind(address);
+        }
+        if let Some(timeout) = self.millis("connect-timeout")? {
+            options = options.connect_timeout(timeout);
+        }
+        if let Some(timeout) = self.millis("request-timeout")? {
+            options = options.request_timeout(timeout);
+        }
+        if self.value("reconnect").is_some() {
+            options = options.reconnect(self.is("reconnect")?);
+        }
+        if let (Some(first), Some(most)) = (self.millis("reconnect-first")?, self.millis("reconnect-most")?) {
+            options = options.reconnect_delays(first, most);
+        }
+        if let Some(bytes) = self.optional("max-reply")? {
+            options = options.max_reply(bytes);
+        }
+        if let Some(requests) = self.optional("max-requests")? {
+            options = options.max_requests(requests);
+        }
+        Ok(options)
+    }
+
+    /// The line that says why this call failed.
     #[must_use]
-    pub fn with_refusal(self, refusal: &Refusal) -> Self {
+    pub fn fails(&self, error: &Error) -> Self {
+        let kind = match error.kind() {
+            _ if matches!(error, Error::Aborted { .. }) => "aborted",
+            ErrorKind::Refused => "refused",
+            ErrorKind::TimedOut => "timed-out",
+            ErrorKind::ConnectionLost => "connection-lost",
+            ErrorKind::Connect => "connect",
+            ErrorKind::Protocol => "protocol",
+            ErrorKind::Limit => "limit",
+            ErrorKind::Io => "io",
+            ErrorKind::Closed => "closed",
+            _ => "unknown",
+        };
+        let fails = Self::new(self.number, "fails").with("error", kind);
+        let cause = if let Error::Greeting { source, .. } = error { source } else { error };
+        let fails = match cause {
+            Error::Refused(refusal) => fails.with_refusal(refusal),
+            Error::ConnectionLost { cause: Disconnect::Protocol(cause), .. } => match cause {
+                ProtocolError::ConnectionRefused(refusal) => fails.with_refusal(refusal),
+                ProtocolError::ViolationReported(violation) => {
+                    fails.with("code", "MALFORMED_PACKET").with("detail", *violation as u8)
+                }
+                _ => fails,
+            },
+            _ => fails,
+        };
+        let outcome = match error.outcome() {
+            Outcome::NotDone => "not-done",
+            Outcome::Unknown => "unknown",
+        };
+        let retryable = if error.is_retryable() { "yes" } else { "no" };
+        fails.with("outcome", outcome).with("retryable", retryable).remarked(error)
+    }
+
+    /// The line in which this watch tells of a change.
+    #[must_use]
+    pub fn tells(&self, change: Change) -> Self {
+        let of = |change| Self::new(self.number, "tells").with("change", change);
+        match change {
+            Change::Changed { version, data: None } => of("changed").with("version", version),
+            Change::Changed { version, data: Some(data) } => {
+                of("changed").with("version", version).with_data("data", &data)
+            }
+            Change::RangeChanged { version, offset, data } => {
+                of("range").with("version", version).with("offset", offset).with_data("data", &data)
+            }
+            Change::AccessChanged(access) => of("access").with("access", access),
+            Change::OwnerChanged(owner) => of("owner").with("owner", owner),
+            Change::OwnershipRequested(owner) => of("requested").with("owner", owner),
+            Change::Interrupted => of("interrupted"),
+            Change::Resumed { version } => of("resumed").with("version", version),
+            Change::Ended(Ending::Deleted) => of("deleted"),
+            Change::Ended(Ending::Expired) => of("expired"),
+            Change::Ended(Ending::AccessLost) => of("access-lost"),
+            other => of("unknown").remarked(format!("{other:?}")),
+        }
+    }
+
+    /// The line in which `events` tells of one.
+    #[must_use]
+    pub fn tells_event(&self, event: ConnectionEvent) -> Self {
+        let of = |event| Self::new(self.number, "tells").with("event", event);
+        match event {
+            ConnectionEvent::Connected { address } => of("connected").remarked(address),
+            ConnectionEvent::Disconnected { cause } => of("disconnected").remarked(cause),
+            ConnectionEvent::Reconnecting { attempt, .. } => of("reconnecting").with("attempt", attempt),
+            ConnectionEvent::Closed => of("closed"),
+            other => of("unknown").remarked(format!("{other:?}")),
+        }
+    }
+
+    /// Adds why the server refused a request, or the connection.
+    fn with_refusal(self, refusal: &Refusal) -> Self {
         let with_code = |code| self.with("code", code);
         match refusal {
             Refusal::AccessViolation => with_code("ACCESS_VIOLATION"),
@@ -129,36 +232,6 @@ impl Line {
             }
             Refusal::VersionMismatch { current } => with_code("VERSION_MISMATCH").with("version", current),
         }
-    }
-
-    /// Adds what is known of a request that failed: whether it may have been done, and whether the same call may
-    /// succeed later.
-    #[must_use]
-    pub fn with_outcome(self, outcome: Outcome, retryable: bool) -> Self {
-        let outcome = match outcome {
-            Outcome::NotDone => "not-done",
-            Outcome::Unknown => "unknown",
-        };
-        self.with("outcome", outcome).with("retryable", if retryable { "yes" } else { "no" })
-    }
-
-    /// Adds new access bits of a watched record.
-    #[must_use]
-    pub fn with_access(self, access: Access) -> Self {
-        self.with("change", "access").with("access", access)
-    }
-
-    /// Adds the end of a watched record.
-    #[must_use]
-    pub fn with_ending(self, ending: Ending) -> Self {
-        self.with(
-            "change",
-            match ending {
-                Ending::Deleted => "deleted",
-                Ending::Expired => "expired",
-                Ending::AccessLost => "access-lost",
-            },
-        )
     }
 
     fn unfit(&self, key: &str, why: impl ToString) -> BadLine {

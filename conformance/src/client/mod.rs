@@ -13,6 +13,7 @@ mod reader;
 mod rules;
 mod words;
 
+pub(crate) mod cli;
 pub mod run;
 
 pub use case::{Action, Case, Message, SORT, Server, Setting, Step, read};

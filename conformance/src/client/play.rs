@@ -111,7 +111,7 @@ impl<'a> Play<'a> {
     async fn new(case: &'a Case, program: Program, settings: Settings) -> Result<Self, String> {
         let (address, listener, real) = match case.server {
             Server::Real => {
-                let server = RealServer::builder().listen("127.0.0.1:0").bind().await;
+                let server = RealServer::bind("127.0.0.1:0").await;
                 let server = server.map_err(|error| format!("no real server: {error}"))?;
                 (server.local_address(), None, Some(tokio::spawn(server.run())))
             }

@@ -1,9 +1,16 @@
 //! Plays a case against any server, and says how it went.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use netswap_core::wire::Opcode;
+
 use super::targets::Target;
+use tokio::sync::Semaphore;
+
 use super::tcp::{Listening, Pace};
 use super::{Cuts, Failure, Mode, Problem, memory, tcp};
 use crate::cases::{Action, Case, configure};
@@ -18,6 +25,9 @@ const SLOWER_AGAIN: u32 = 4;
 
 /// How long anything may take before it counts as not done.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Cases in which no time passes that are played at once: they wait for nothing but each other.
+static BUSY: Semaphore = Semaphore::const_new(8);
 
 /// A server to play against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +66,16 @@ impl Server {
         if let Some(reason) = self.obstacle(case) {
             return Verdict::Skipped(reason);
         }
+        let _turn = if case.time().is_zero() { BUSY.acquire().await.ok() } else { None };
         let target = match self {
             Self::Started(Target::Core) => return verdict(memory::play(case, mode, seed, None)),
             Self::Started(target) => target,
             Self::Remote(address, _) => {
                 let pace = Pace { scale: Scale::TRUE, patience: PATIENCE };
                 let cuts = Cuts::new(mode, seed, &case.id);
-                return verdict(tcp::play(case, Listening::Remote(address), cuts, pace).await);
+                let addresses =
+                    if is_ipv4_loopback(address) { fresh_addresses(case) } else { BTreeMap::new() };
+                return verdict(tcp::play(case, Listening::Remote(address, &addresses), cuts, pace).await);
             }
         };
         if case.time().is_zero() {
@@ -83,7 +96,7 @@ impl Server {
             Self::Started(Target::Core) => None,
             Self::Started(_) => (case.addresses().any(|it| it.is_ipv6()) && !has_ipv6())
                 .then(|| "this machine has no IPv6".into()),
-            Self::Remote(address, patience) => remote_obstacle(case, address.ip(), patience),
+            Self::Remote(address, patience) => remote_obstacle(case, address, patience),
         }
     }
 }
@@ -111,7 +124,7 @@ fn verdict(played: Result<(), Failure>) -> Verdict {
 }
 
 /// Why a case cannot be played against a server that runs already.
-fn remote_obstacle(case: &Case, server: IpAddr, patience: Duration) -> Option<String> {
+fn remote_obstacle(case: &Case, server: SocketAddr, patience: Duration) -> Option<String> {
     let first = case.addresses().next();
     let several = case.addresses().any(|address| Some(address) != first);
     if !case.config.is_empty() {
@@ -123,13 +136,32 @@ fn remote_obstacle(case: &Case, server: IpAddr, patience: Duration) -> Option<St
     if case.time() > patience {
         return Some(format!("takes longer than {} s", patience.as_secs()));
     }
-    if several && !(server.is_loopback() && server.is_ipv4()) {
+    if is_ipv4_loopback(server) {
+        let ipv4 = case.addresses().all(|address| address.is_ipv4());
+        return (!ipv4).then(|| "needs clients with IPv6 addresses".into());
+    }
+    if several {
         return Some("needs clients with several addresses".into());
     }
-    if several && case.addresses().any(|address| !address.is_ipv4()) {
-        return Some("needs clients with addresses of both versions".into());
-    }
-    None
+    case.sends(Opcode::ListRecords as u8).then(|| "needs a client that owns nothing yet".into())
+}
+
+fn is_ipv4_loopback(server: SocketAddr) -> bool {
+    server.is_ipv4() && server.ip().is_loopback()
+}
+
+/// Loopback addresses that nobody else uses in place of those of a case, so that its clients own nothing yet.
+fn fresh_addresses(case: &Case) -> BTreeMap<IpAddr, IpAddr> {
+    static LAST: OnceLock<AtomicU32> = OnceLock::new();
+    let last = LAST.get_or_init(|| AtomicU32::new(fastrand::u32(..)));
+    let fresh = |address| {
+        let number = last.fetch_add(1, Ordering::Relaxed);
+        // The first and the last address of the network are nobody's, so 254 have the same beginning.
+        let [_, _, one, two] = (number / 254).to_be_bytes();
+        (address, Ipv4Addr::new(127, one, two, (number % 254 + 1) as u8).into())
+    };
+    let addresses: BTreeSet<IpAddr> = case.addresses().collect();
+    addresses.into_iter().map(fresh).collect()
 }
 
 fn has_ipv6() -> bool {

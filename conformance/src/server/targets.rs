@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
 use netswap_core::config::Config;
-use tokio::task::AbortHandle;
+use netswap_tokio::ServerOptions;
 
 /// A server that can be started in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
@@ -37,11 +37,14 @@ impl Target {
     /// It does not start; or it is [`Core`](Self::Core), which has no sockets.
     pub async fn start(self, config: Config, ipv6: bool) -> anyhow::Result<Running> {
         let ip = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
-        let listen = SocketAddr::new(ip, 0);
-        match self {
+        let Config { limits, times, identity_key, seed } = config;
+        let options = ServerOptions::new(SocketAddr::new(ip, 0).to_string()).limits(limits).times(times);
+        let options = options.identity_key(identity_key).seed(seed);
+        let running = match self {
             Self::Core => anyhow::bail!("the core has no sockets"),
-            Self::Tokio => start_tokio(config, listen).await.context("the server does not start"),
-        }
+            Self::Tokio => start_tokio(options).await,
+        };
+        running.context("the server does not start")
     }
 }
 
@@ -66,11 +69,9 @@ impl Drop for Running {
     }
 }
 
-async fn start_tokio(config: Config, listen: SocketAddr) -> anyhow::Result<Running> {
-    let Config { limits, times, identity_key, seed } = config;
-    let builder = netswap_tokio::Server::builder().listen(listen).limits(limits).times(times);
-    let server = builder.identity_key(identity_key).seed(seed).bind().await?;
+async fn start_tokio(options: ServerOptions) -> anyhow::Result<Running> {
+    let server = netswap_tokio::Server::bind(options).await?;
     let (port, handle) = (server.local_address().port(), server.handle());
-    let serving: AbortHandle = tokio::spawn(server.run()).abort_handle();
+    let serving = tokio::spawn(server.run()).abort_handle();
     Ok(Running { port, stop: Box::new(move || handle.shutdown()), end: Box::new(move || serving.abort()) })
 }

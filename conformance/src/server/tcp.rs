@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use super::expect::{Expectation, nothing, silence};
 use super::targets::Running;
 use super::{Cuts, Failure, PING, PONG, Problem};
@@ -17,6 +19,12 @@ use client::{Client, End};
 /// How long something that is wrong already is given to become complete, so that all of it can be shown.
 const AFTERMATH: Duration = Duration::from_millis(200);
 
+/// How many pieces a send may have before it counts as long.
+const MANY_PIECES: usize = 32;
+
+/// Long sends at one time. All at once would each take as long as all together, and count as too slow.
+static LONG_SENDS: Semaphore = Semaphore::const_new(2);
+
 /// A server that listens.
 #[derive(Clone, Copy)]
 pub enum Listening<'a> {
@@ -24,8 +32,9 @@ pub enum Listening<'a> {
     Started(&'a Running),
     /// One that was started, and is reached like that through another port of this machine.
     Relayed(&'a Running, u16),
-    /// One that runs somewhere, and whether clients can choose among the loopback addresses.
-    Remote(SocketAddr),
+    /// One that runs somewhere; and the addresses that clients bind in place of those of the case, or none, so that
+    /// the system chooses.
+    Remote(SocketAddr, &'a BTreeMap<IpAddr, IpAddr>),
 }
 
 impl Listening<'_> {
@@ -34,7 +43,7 @@ impl Listening<'_> {
         let port = match self {
             Self::Started(server) => server.port,
             Self::Relayed(_, port) => port,
-            Self::Remote(address) => return address,
+            Self::Remote(address, _) => return address,
         };
         match client {
             IpAddr::V4(_) => (Ipv4Addr::LOCALHOST, port).into(),
@@ -48,7 +57,7 @@ impl Listening<'_> {
     /// The address that a client binds; `None` where the system is to choose.
     fn bound_by(self, client: IpAddr) -> Option<IpAddr> {
         match self {
-            Self::Remote(address) if !address.ip().is_loopback() => None,
+            Self::Remote(_, addresses) => addresses.get(&client).copied(),
             _ => Some(client),
         }
     }
@@ -161,6 +170,8 @@ impl Table<'_> {
 
     async fn send_bytes(&mut self, who: Name, bytes: &[u8], pieces: &[usize]) -> Result<(), Problem> {
         let patience = self.pace.patience;
+        let long = pieces.len() > MANY_PIECES;
+        let _turn = if long { LONG_SENDS.acquire().await.ok() } else { None };
         let sending = self.client(who)?.send(bytes, pieces);
         tokio::time::timeout(patience, sending).await.map_err(|_| {
             Problem::Broken(format!("the server did not take within {patience:?} what {who} sends"))

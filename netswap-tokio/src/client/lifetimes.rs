@@ -1,10 +1,7 @@
 //! How long records live, and whose they become.
 
-use netswap_core::types::Pointer;
-use netswap_core::wire::{Lifetime, Request};
-
-use super::operations::done;
 use super::{Client, Error};
+use crate::{Lifetime, Pointer};
 
 /// # Lifetimes and owners
 ///
@@ -22,7 +19,7 @@ impl Client {
     ///
     /// Dropped before its end, the settings may be the old or the new ones.
     pub async fn set_lifetime(&self, pointer: Pointer, lifetime: Lifetime) -> Result<(), Error> {
-        self.call(Request::SetLifetime { pointer, lifetime }, done).await
+        self.session.set_lifetime(pointer, lifetime).await
     }
 
     /// Asks the owner of a record for it (REQUEST_OWNERSHIP, docs/PROTOCOL.md §3.24). The owner hears of it with
@@ -37,6 +34,6 @@ impl Client {
     ///
     /// Dropped before its end, the owner may have been asked or not.
     pub async fn request_ownership(&self, pointer: Pointer) -> Result<(), Error> {
-        self.call(Request::RequestOwnership { pointer }, done).await
+        self.session.request_ownership(pointer).await
     }
 }

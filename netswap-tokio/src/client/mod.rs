@@ -1,38 +1,25 @@
 //! A NetSwap client on tokio.
 
-mod backlog;
-mod call;
-mod change;
-mod connection;
-mod dial;
-mod driver;
-mod error;
-mod events;
 mod lifetimes;
-mod mirror;
 mod operations;
-mod options;
 mod ranges;
 mod reserved;
-mod shared;
 mod streaming;
-mod watch;
-mod watches;
+mod watching;
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::time::Duration;
 
+use netswap_adapter::client as adapter;
+use netswap_adapter::client::Session;
+pub use netswap_adapter::client::{
+    Added, Appended, Change, ConnectOptions, ConnectionEvent, Disconnect, Error, ErrorKind, Events, Mirror,
+    Range, Snapshot, Watch,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use change::Change;
-pub use driver::Driver;
-pub use error::{Disconnect, Error, ErrorKind};
-pub use events::{ConnectionEvent, Events};
-pub use mirror::Mirror;
-pub use options::ConnectOptions;
-pub use ranges::{Added, Appended, Range, Snapshot};
-use shared::Shared;
-pub use watch::Watch;
+use crate::runtime::Tokio;
+use crate::stream::Stream;
 
 /// A client of a NetSwap server. Cheap to clone, and shared between tasks as it is.
 ///
@@ -42,7 +29,7 @@ pub use watch::Watch;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let server = Server::builder().listen("127.0.0.1:0").bind().await?;
+/// # let server = Server::bind("127.0.0.1:0").await?;
 /// # let address = server.local_address().to_string();
 /// # tokio::spawn(server.run());
 /// let client = Client::connect(address).await?;
@@ -66,22 +53,11 @@ pub use watch::Watch;
 /// (docs/PROTOCOL.md §6.3).
 #[derive(Clone, Debug)]
 pub struct Client {
-    handle: Arc<Handle>,
-    idle_timeout: Option<Duration>,
-}
-
-/// What all clones of a client have in common; with the last of them the client is closed.
-#[derive(Debug)]
-struct Handle(Arc<Shared>);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.close();
-    }
+    session: Session,
 }
 
 impl Client {
-    /// Connects to the server at `address`, "host:port" or a host alone, with the default [`ConnectOptions`].
+    /// Connects to a server: at an address, "host:port" or a host alone, or as [`ConnectOptions`] say.
     ///
     /// # Errors
     ///
@@ -91,8 +67,10 @@ impl Client {
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection.
-    pub async fn connect(address: impl Into<String>) -> Result<Self, Error> {
-        ConnectOptions::new(address).connect().await
+    pub async fn connect(to: impl Into<ConnectOptions>) -> Result<Self, Error> {
+        let (session, driver) = adapter::connect::<Tokio>(to.into()).await?;
+        tokio::spawn(driver.run());
+        Ok(Self { session })
     }
 
     /// A client over a stream that was made elsewhere: a tunnel, a pipe, a stream of another runtime. Nothing happens
@@ -101,21 +79,21 @@ impl Client {
     ///
     /// Timeouts need a tokio runtime with its time enabled; without one requests wait as long as the stream lasts.
     pub fn connect_with<S: AsyncRead + AsyncWrite>(stream: S, options: ConnectOptions) -> (Self, Driver<S>) {
-        let shared = Arc::new(Shared::new(options.machine));
-        (Self::new(shared.clone()), Driver::new(stream, shared))
+        let (session, driver) = adapter::connect_with::<Tokio, _>(Stream::new(Box::pin(stream)), &options);
+        (Self { session }, Driver(driver))
     }
 
     /// The same client, of which requests fail when none of their bytes move for this long, in the place of
     /// [`ConnectOptions::request_timeout`].
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { handle: self.handle.clone(), idle_timeout: Some(timeout) }
+        Self { session: self.session.with_timeout(timeout) }
     }
 
     /// What happens to the connection from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.shared().listen()
+        self.session.events()
     }
 
     /// Closes the client, for all clones of it: calls that are under way get their answers, new ones get
@@ -125,19 +103,26 @@ impl Client {
     ///
     /// Dropping the future does not stop the closing.
     pub async fn close(&self) {
-        self.shared().close();
-        self.shared().closed().await;
+        self.session.close().await;
     }
+}
 
-    fn new(shared: Arc<Shared>) -> Self {
-        Self { handle: Arc::new(Handle(shared)), idle_timeout: None }
-    }
+/// Moves the bytes of a [`Client`] over a stream that the caller made: see [`Client::connect_with`].
+#[derive(Debug)]
+#[must_use = "nothing moves unless the driver runs"]
+pub struct Driver<S>(adapter::Driver<Stream<Pin<Box<S>>>>);
 
-    fn shared(&self) -> &Shared {
-        &self.handle.0
-    }
-
-    fn idle_timeout(&self) -> Option<Duration> {
-        self.idle_timeout
+impl<S: AsyncRead + AsyncWrite> Driver<S> {
+    /// Runs until the client is closed or the stream ends.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream ended, where the client was not closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the stream; calls that are under way fail.
+    pub async fn run(self) -> Result<(), Disconnect> {
+        self.0.run().await
     }
 }

@@ -1,14 +1,11 @@
 //! The calls that hold their data in memory.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use netswap_core::types::{Access, Owner, Pointer, Version};
-use netswap_core::wire::{Identity, Reply, Request, Stat};
 
-use super::call::Call;
-use super::ranges::written;
 use super::{Client, Error};
+use crate::{Access, Identity, Owner, Pointer, Stat, Version};
 
 /// # Operations
 ///
@@ -32,8 +29,7 @@ impl Client {
     ///
     /// Dropped before its end, it may leave a record whose pointer nobody knows; that ends with its owner's grace.
     pub async fn create(&self, data: impl Into<Bytes>, access: Access) -> Result<Pointer, Error> {
-        let request = Request::CreateRecord { access, data: data.into() };
-        self.call(request, created).await
+        self.session.create(data.into(), access).await
     }
 
     /// Reads a record whole (RESOLVE_POINTER, docs/PROTOCOL.md §3.6). [`resolve_into`](Self::resolve_into) reads it
@@ -48,8 +44,7 @@ impl Client {
     ///
     /// Safe: it changes nothing.
     pub async fn resolve(&self, pointer: Pointer) -> Result<Bytes, Error> {
-        let request = Request::ResolvePointer { pointer };
-        self.call(request, |reply| if let Reply::Resolved(data) = reply { Some(data) } else { None }).await
+        self.session.resolve(pointer).await
     }
 
     /// Puts new data in the place of a record's old data, all at once, and gets the new version
@@ -63,8 +58,7 @@ impl Client {
     ///
     /// Dropped before its end, the record has either its old data or all of the new.
     pub async fn replace(&self, pointer: Pointer, data: impl Into<Bytes>) -> Result<Version, Error> {
-        let request = Request::ReplaceRecord { pointer, data: data.into() };
-        self.call(request, written).await
+        self.session.replace(pointer, data.into()).await
     }
 
     /// Deletes a record that the caller owns (DELETE_RECORD, docs/PROTOCOL.md §3.8).
@@ -77,7 +71,7 @@ impl Client {
     ///
     /// Dropped before its end, the record may be deleted or not.
     pub async fn delete(&self, pointer: Pointer) -> Result<(), Error> {
-        self.call(Request::DeleteRecord { pointer }, done).await
+        self.session.delete(pointer).await
     }
 
     /// Becomes the owner of a record (TAKEOVER_RECORD, docs/PROTOCOL.md §3.9).
@@ -90,7 +84,7 @@ impl Client {
     ///
     /// Dropped before its end, the record may be taken over or not.
     pub async fn takeover(&self, pointer: Pointer) -> Result<(), Error> {
-        self.call(Request::TakeoverRecord { pointer }, done).await
+        self.session.takeover(pointer).await
     }
 
     /// Makes another the owner of a record that the caller owns (TRANSFER_RECORD, docs/PROTOCOL.md §3.10).
@@ -103,7 +97,7 @@ impl Client {
     ///
     /// Dropped before its end, the record may be transferred or not.
     pub async fn transfer(&self, pointer: Pointer, owner: Owner) -> Result<(), Error> {
-        self.call(Request::TransferRecord { pointer, owner }, done).await
+        self.session.transfer(pointer, owner).await
     }
 
     /// Sets what others may do with a record that the caller owns (UPDATE_RECORD_PERMISSIONS, docs/PROTOCOL.md §3.5).
@@ -116,7 +110,7 @@ impl Client {
     ///
     /// Dropped before its end, the bits may be the old or the new ones.
     pub async fn set_permissions(&self, pointer: Pointer, access: Access) -> Result<(), Error> {
-        self.call(Request::UpdateRecordPermissions { pointer, access }, done).await
+        self.session.set_permissions(pointer, access).await
     }
 
     /// Asks the server who the caller is and what it allows (IDENTIFY, docs/PROTOCOL.md §3.11).
@@ -129,10 +123,7 @@ impl Client {
     ///
     /// Safe: it changes nothing.
     pub async fn identify(&self) -> Result<Identity, Error> {
-        self.call(Request::Identify, |reply| {
-            if let Reply::Identity(identity) = reply { Some(identity) } else { None }
-        })
-        .await
+        self.session.identify().await
     }
 
     /// Sends bytes to the server and back, and tells how long that took (PING, docs/PROTOCOL.md §3.12). The bytes are
@@ -146,10 +137,7 @@ impl Client {
     ///
     /// Safe: it changes nothing.
     pub async fn ping(&self, data: impl Into<Bytes>) -> Result<Duration, Error> {
-        let start = Instant::now();
-        let request = Request::Ping { data: data.into() };
-        self.call(request, |reply| if let Reply::Echo(_) = reply { Some(()) } else { None }).await?;
-        Ok(start.elapsed())
+        self.session.ping(data.into()).await
     }
 
     /// Asks for the state of a record (STAT_RECORD, docs/PROTOCOL.md §3.13).
@@ -162,8 +150,7 @@ impl Client {
     ///
     /// Safe: it changes nothing.
     pub async fn stat(&self, pointer: Pointer) -> Result<Stat, Error> {
-        let request = Request::StatRecord { pointer };
-        self.call(request, |reply| if let Reply::Stat(stat) = reply { Some(stat) } else { None }).await
+        self.session.stat(pointer).await
     }
 
     /// Asks for the pointers of all records that the caller owns, ascending (LIST_RECORDS, docs/PROTOCOL.md §3.14).
@@ -176,28 +163,6 @@ impl Client {
     ///
     /// Safe: it changes nothing.
     pub async fn list(&self) -> Result<Vec<Pointer>, Error> {
-        self.call(
-            Request::ListRecords,
-            |reply| if let Reply::Pointers(list) = reply { Some(list) } else { None },
-        )
-        .await
+        self.session.list().await
     }
-
-    pub(super) async fn call<T>(
-        &self,
-        request: Request<Bytes>,
-        expected: impl FnOnce(Reply<Bytes>) -> Option<T>,
-    ) -> Result<T, Error> {
-        let mut call = Call::start(self.shared(), request, self.idle_timeout()).await?;
-        let reply = call.answer().await?;
-        call.expect(reply, expected)
-    }
-}
-
-pub(super) fn created(reply: Reply<Bytes>) -> Option<Pointer> {
-    if let Reply::Created(pointer) = reply { Some(pointer) } else { None }
-}
-
-pub(super) fn done(reply: Reply<Bytes>) -> Option<()> {
-    if let Reply::Done = reply { Some(()) } else { None }
 }

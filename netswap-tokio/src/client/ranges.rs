@@ -1,52 +1,9 @@
 //! The calls that read or write a part of a record, and those that go by its version.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use netswap_core::error::Refusal;
-use netswap_core::types::{Pointer, Version};
-use netswap_core::wire::{Reply, Request};
-use tokio::runtime::Handle;
 
-use super::{Client, Error};
-
-/// A part of a record, as [`Client::read_range`] reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Range {
-    /// The record's version.
-    pub version: Version,
-    /// Bytes of the whole record.
-    pub record_len: u32,
-    /// The bytes that were asked for, as far as the record has them.
-    pub data: Bytes,
-}
-
-/// A whole record with its version, as [`Client::resolve_if_changed`] reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The record's version.
-    pub version: Version,
-    /// Its data.
-    pub data: Bytes,
-}
-
-/// What [`Client::append`] has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// The record's version now.
-    pub version: Version,
-    /// Where in the record the data begin.
-    pub offset: u32,
-}
-
-/// What [`Client::fetch_add`] has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Added {
-    /// The record's version now.
-    pub version: Version,
-    /// The number now.
-    pub value: i64,
-}
+use super::{Added, Appended, Client, Error, Range, Snapshot};
+use crate::{Pointer, Version};
 
 /// # Parts of records, and versions
 ///
@@ -64,11 +21,7 @@ impl Client {
     ///
     /// Safe: it changes nothing.
     pub async fn read_range(&self, pointer: Pointer, offset: u32, len: u32) -> Result<Range, Error> {
-        self.call(Request::ReadRange { pointer, offset, len }, |reply| match reply {
-            Reply::Range { version, record_len, data } => Some(Range { version, record_len, data }),
-            _ => None,
-        })
-        .await
+        self.session.read_range(pointer, offset, len).await
     }
 
     /// Writes data over a part of a record, and gets the new version (WRITE_RANGE, docs/PROTOCOL.md §3.16). The record grows
@@ -87,7 +40,7 @@ impl Client {
         offset: u32,
         data: impl Into<Bytes>,
     ) -> Result<Version, Error> {
-        self.call(Request::WriteRange { pointer, offset, data: data.into() }, written).await
+        self.session.write_range(pointer, offset, data.into()).await
     }
 
     /// Adds data at the end of a record, and learns where they begin (APPEND, docs/PROTOCOL.md §3.17).
@@ -100,7 +53,7 @@ impl Client {
     ///
     /// Dropped before its end, all of the data are added or nothing.
     pub async fn append(&self, pointer: Pointer, data: impl Into<Bytes>) -> Result<Appended, Error> {
-        self.call(Request::Append { pointer, data: data.into() }, appended).await
+        self.session.append(pointer, data.into()).await
     }
 
     /// Puts new data in the place of a record's old data if it still has this version, and gets the new one
@@ -108,7 +61,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Refusal::VersionMismatch`] with the version that the record has, `AddressFault`, `AccessViolation`,
+    /// [`Refusal::VersionMismatch`](crate::Refusal) with the version that the record has, `AddressFault`, `AccessViolation`,
     /// `RecordTooLarge`, `QuotaExceeded`, and what every call can meet: see [`Error`].
     ///
     /// # Cancel safety
@@ -120,7 +73,7 @@ impl Client {
         version: Version,
         data: impl Into<Bytes>,
     ) -> Result<Version, Error> {
-        self.call(Request::CompareAndReplace { pointer, version, data: data.into() }, written).await
+        self.session.compare_and_replace(pointer, version, data.into()).await
     }
 
     /// Changes a record by what it holds: reads it, has `change` make new data of the old, and puts these in their place
@@ -130,7 +83,7 @@ impl Client {
     /// # use netswap_tokio::{Access, Client, Server};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let server = Server::builder().listen("127.0.0.1:0").bind().await?;
+    /// # let server = Server::bind("127.0.0.1:0").await?;
     /// # let client = Client::connect(server.local_address().to_string());
     /// # tokio::spawn(server.run());
     /// # let client = client.await?;
@@ -160,18 +113,9 @@ impl Client {
     pub async fn update<T: Into<Bytes>>(
         &self,
         pointer: Pointer,
-        mut change: impl FnMut(&Bytes) -> T,
+        change: impl FnMut(&Bytes) -> T,
     ) -> Result<Version, Error> {
-        let mut failed = 0;
-        loop {
-            let Snapshot { version, data } = self.snapshot(pointer).await?;
-            match self.compare_and_replace(pointer, version, change(&data)).await {
-                Err(Error::Refused(Refusal::VersionMismatch { .. })) => {}
-                done => return done,
-            }
-            pause(failed).await;
-            failed += 1;
-        }
+        self.session.update(pointer, change).await
     }
 
     /// Adds to the big-endian i64 at `offset` in a record, and gets the sum (FETCH_ADD, docs/PROTOCOL.md §3.19). It wraps
@@ -186,11 +130,7 @@ impl Client {
     ///
     /// Dropped before its end, it may have been added or not.
     pub async fn fetch_add(&self, pointer: Pointer, offset: u32, delta: i64) -> Result<Added, Error> {
-        self.call(Request::FetchAdd { pointer, offset, delta }, |reply| match reply {
-            Reply::Added { version, value } => Some(Added { version, value }),
-            _ => None,
-        })
-        .await
+        self.session.fetch_add(pointer, offset, delta).await
     }
 
     /// Reads a record whole, unless its version is the one that the caller `has` already: then there is nothing to read
@@ -209,43 +149,6 @@ impl Client {
         pointer: Pointer,
         has: Option<Version>,
     ) -> Result<Option<Snapshot>, Error> {
-        let version = has.unwrap_or(NONE);
-        self.call(Request::ResolveIfChanged { pointer, version }, |reply| match reply {
-            Reply::NotModified if version != NONE => Some(None),
-            reply => snapshot(reply).map(Some),
-        })
-        .await
-    }
-
-    async fn snapshot(&self, pointer: Pointer) -> Result<Snapshot, Error> {
-        self.call(Request::ResolveIfChanged { pointer, version: NONE }, snapshot).await
-    }
-}
-
-/// The version of whoever has none.
-const NONE: Version = Version(0);
-
-fn snapshot(reply: Reply<Bytes>) -> Option<Snapshot> {
-    if let Reply::Changed { version, data } = reply { Some(Snapshot { version, data }) } else { None }
-}
-
-pub(super) fn written(reply: Reply<Bytes>) -> Option<Version> {
-    if let Reply::Written(version) = reply { Some(version) } else { None }
-}
-
-pub(super) fn appended(reply: Reply<Bytes>) -> Option<Appended> {
-    match reply {
-        Reply::Appended { version, offset } => Some(Appended { version, offset }),
-        _ => None,
-    }
-}
-
-/// Lets others go first for a random time, which may be none and gets longer with the attempts that failed.
-async fn pause(failed: u32) {
-    let most = 1_u32 << failed.min(4);
-    let millis = getrandom::u32().map_or(most, |random| random % (most + 1));
-    // Outside of a tokio runtime there is no time to wait for.
-    if millis > 0 && Handle::try_current().is_ok() {
-        tokio::time::sleep(Duration::from_millis(millis.into())).await;
+        self.session.resolve_if_changed(pointer, has).await
     }
 }

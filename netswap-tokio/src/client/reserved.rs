@@ -3,13 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use netswap_core::client::Options;
-use netswap_core::types::{Access, Pointer};
-use netswap_core::wire::{Reply, Request};
 
-use super::call::Call;
-use super::operations::created;
 use super::{Client, Error};
+use crate::{Access, Pointer};
 
 /// # Reserved records
 ///
@@ -29,7 +25,7 @@ impl Client {
     ///
     /// Dropped before its end, it may leave a record whose pointer nobody knows; that ends with its owner's grace.
     pub async fn reserve(&self, access: Access) -> Result<Pointer, Error> {
-        self.call(Request::ReserveRecord { access }, created).await
+        self.session.reserve(access).await
     }
 
     /// Reads a record whole, and waits for its data where it is reserved: up to `timeout`, or for as long as the connection
@@ -39,7 +35,7 @@ impl Client {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use netswap_tokio::{Access, Client};
-    /// # let server = netswap_tokio::Server::builder().listen("127.0.0.1:0").bind().await?;
+    /// # let server = netswap_tokio::Server::bind("127.0.0.1:0").await?;
     /// # let address = server.local_address().to_string();
     /// # tokio::spawn(server.run());
     ///
@@ -65,11 +61,6 @@ impl Client {
     ///
     /// Safe: it changes nothing, and the server is told to wait no more.
     pub async fn resolve_wait(&self, pointer: Pointer, timeout: Option<Duration>) -> Result<Bytes, Error> {
-        let wait = Some(timeout.unwrap_or(Duration::MAX));
-        let options = Options { idle_timeout: self.idle_timeout(), wait, ..Options::default() };
-        let request = Request::ResolvePointer { pointer };
-        let mut call = Call::start_with(self.shared(), request, options).await?;
-        let reply = call.answer().await?;
-        call.expect(reply, |reply| if let Reply::Resolved(data) = reply { Some(data) } else { None })
+        self.session.resolve_wait(pointer, timeout).await
     }
 }

@@ -1,17 +1,15 @@
 //! The calls whose data come from a reader or go to a writer, piece by piece: a record of a gigabyte needs no
 //! gigabyte of memory.
 
-use bytes::{Bytes, BytesMut};
-use netswap_core::types::{Access, Pointer, Version};
-use netswap_core::wire::{Reply, Request};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use super::call::Call;
-use super::ranges::{Appended, appended, written};
-use super::{Client, Error};
+use netswap_adapter::client::{Sink, Source};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most bytes that are read at a time.
-const READ_AT_MOST: usize = 64 * 1024;
+use super::{Appended, Client, Error};
+use crate::{Access, Pointer, Version};
 
 /// # Streaming
 ///
@@ -37,12 +35,7 @@ impl Client {
         access: Access,
         progress: impl FnMut(u64, u64),
     ) -> Result<Pointer, Error> {
-        let request = |data| Request::CreateRecord { access, data };
-        self.upload(request, reader, len, progress, |reply| match reply {
-            Reply::Created(pointer) => Some(pointer),
-            _ => None,
-        })
-        .await
+        self.session.create_from(Io(reader), len, access, progress).await
     }
 
     /// Puts the next `len` bytes that `reader` gives in the place of a record's old data: like
@@ -63,8 +56,7 @@ impl Client {
         len: u64,
         progress: impl FnMut(u64, u64),
     ) -> Result<Version, Error> {
-        let request = |data| Request::ReplaceRecord { pointer, data };
-        self.upload(request, reader, len, progress, written).await
+        self.session.replace_from(pointer, Io(reader), len, progress).await
     }
 
     /// Writes the next `len` bytes that `reader` gives over a part of a record: like [`write_range`](Self::write_range).
@@ -86,8 +78,7 @@ impl Client {
         len: u64,
         progress: impl FnMut(u64, u64),
     ) -> Result<Version, Error> {
-        let request = |data| Request::WriteRange { pointer, offset, data };
-        self.upload(request, reader, len, progress, written).await
+        self.session.write_range_from(pointer, offset, Io(reader), len, progress).await
     }
 
     /// Adds the next `len` bytes that `reader` gives at the end of a record: like [`append`](Self::append). What the
@@ -108,8 +99,7 @@ impl Client {
         len: u64,
         progress: impl FnMut(u64, u64),
     ) -> Result<Appended, Error> {
-        let request = |data| Request::Append { pointer, data };
-        self.upload(request, reader, len, progress, appended).await
+        self.session.append_from(pointer, Io(reader), len, progress).await
     }
 
     /// Puts the next `len` bytes that `reader` gives in the place of a record's old data if it still has this version:
@@ -131,8 +121,7 @@ impl Client {
         len: u64,
         progress: impl FnMut(u64, u64),
     ) -> Result<Version, Error> {
-        let request = |data| Request::CompareAndReplace { pointer, version, data };
-        self.upload(request, reader, len, progress, written).await
+        self.session.compare_and_replace_from(pointer, version, Io(reader), len, progress).await
     }
 
     /// Writes a record's data to `writer`, flushes it, and tells how many bytes there were: like
@@ -149,83 +138,30 @@ impl Client {
     pub async fn resolve_into<W: AsyncWrite + Unpin>(
         &self,
         pointer: Pointer,
-        mut writer: W,
-        mut progress: impl FnMut(u64, u64),
+        writer: W,
+        progress: impl FnMut(u64, u64),
     ) -> Result<u64, Error> {
-        let request = Request::ResolvePointer { pointer };
-        let (mut call, mut pieces) = Call::download(self.shared(), request, self.idle_timeout()).await?;
-        let mut written = 0;
-        while let Some((data, total)) = pieces.recv().await {
-            writer.write_all(&data).await.map_err(Error::Write)?;
-            call.consumed(data.len());
-            written += data.len() as u64;
-            progress(written, u64::from(total));
-        }
-        let reply = call.answer().await?;
-        let rest =
-            call.expect(reply, |reply| if let Reply::Resolved(rest) = reply { Some(rest) } else { None })?;
-        writer.write_all(&rest).await.map_err(Error::Write)?;
-        writer.flush().await.map_err(Error::Write)?;
-        written += rest.len() as u64;
-        progress(written, written);
-        Ok(written)
-    }
-
-    async fn upload<T>(
-        &self,
-        request: impl FnOnce(u32) -> Request<u32>,
-        reader: impl AsyncRead + Unpin,
-        len: u64,
-        mut progress: impl FnMut(u64, u64),
-        expected: impl FnOnce(Reply<Bytes>) -> Option<T>,
-    ) -> Result<T, Error> {
-        let data = u32::try_from(len).map_err(|_| Error::DataTooLong)?;
-        let mut source = Source { reader, buffer: BytesMut::new(), read: 0, len };
-        // The server is asked when there is something to give it: unfinished requests have a time limit there.
-        let first = source.next(READ_AT_MOST).await?;
-        let (mut call, wanted) = Call::upload(self.shared(), request(data), self.idle_timeout()).await?;
-        call.provide(first);
-        while source.read < len {
-            let Some(state) = call.progress() else { break };
-            progress(u64::from(state.sent), len);
-            tokio::select! {
-                biased;
-                // A refusal may come before all is sent.
-                answer = call.answer() => return call.expect(answer?, expected),
-                () = wanted.notified(), if state.wanted == 0 => {}
-                data = source.next(state.wanted), if state.wanted > 0 => call.provide(data?),
-            }
-        }
-        let answer = call.answer().await?;
-        progress(len, len);
-        call.expect(answer, expected)
+        self.session.resolve_into(pointer, Io(writer), progress).await
     }
 }
 
-/// The data of an upload.
-struct Source<R> {
-    reader: R,
-    buffer: BytesMut,
-    read: u64,
-    len: u64,
+/// A reader or a writer of tokio's.
+struct Io<T>(T);
+
+impl<R: AsyncRead + Unpin> Source for Io<R> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
 }
 
-impl<R: AsyncRead + Unpin> Source<R> {
-    /// The next data, up to so many bytes; none only when all have been read.
-    async fn next(&mut self, at_most: usize) -> Result<Bytes, Error> {
-        let left = usize::try_from(self.len - self.read).unwrap_or(usize::MAX);
-        let count = left.min(at_most).min(READ_AT_MOST);
-        if count == 0 {
-            return Ok(Bytes::new());
-        }
-        self.buffer.reserve(count);
-        let mut reader = (&mut self.reader).take(count as u64);
-        match reader.read_buf(&mut self.buffer).await.map_err(Error::Read)? {
-            0 => Err(Error::ReadTooShort { read: self.read, expected: self.len }),
-            read => {
-                self.read += read as u64;
-                Ok(self.buffer.split().freeze())
-            }
-        }
+impl<W: AsyncWrite + Unpin> Sink for Io<W> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 }

@@ -40,7 +40,7 @@ async fn a_name_that_nobody_knows_fails() {
 async fn a_listener_that_says_nothing_is_given_up() {
     let server = Scripted::start().await;
     let (error, _peer) =
-        tokio::join!(soon(server.options().connect_timeout(A_WHILE).connect()), server.accept());
+        tokio::join!(soon(Client::connect(server.options().connect_timeout(A_WHILE))), server.accept());
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
     assert!(error.to_string().contains("no answer within 100ms"), "{error}");
@@ -57,7 +57,7 @@ async fn what_is_no_netswap_server_is_recognised() {
             peer.send(greeting).await;
             peer
         };
-        let (result, _peer) = tokio::join!(soon(server.options().connect()), script);
+        let (result, _peer) = tokio::join!(soon(Client::connect(server.options())), script);
         let error = result.unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Protocol, false), "{error}");
     }
@@ -71,7 +71,7 @@ async fn another_version_is_recognised() {
         peer.greet_with(2).await;
         peer
     };
-    let (result, _peer) = tokio::join!(soon(server.options().connect()), script);
+    let (result, _peer) = tokio::join!(soon(Client::connect(server.options())), script);
     let error = result.unwrap_err();
     let Error::Greeting { source, .. } = &error else { panic!("{error:?}") };
     assert!(matches!(**source, Error::UnsupportedVersion { version: 2 }));
@@ -82,7 +82,7 @@ async fn another_version_is_recognised() {
 async fn a_server_that_closes_at_once_fails_the_connect() {
     let server = Scripted::start().await;
     let script = async { drop(server.accept().await) };
-    let (result, ()) = tokio::join!(soon(server.options().connect()), script);
+    let (result, ()) = tokio::join!(soon(Client::connect(server.options())), script);
     assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionLost);
 }
 

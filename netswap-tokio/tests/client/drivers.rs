@@ -12,12 +12,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream, DuplexStream};
 use tokio::net::TcpStream;
 
 use crate::scripted::encode;
-use crate::support::{builder, start};
+use crate::support::{options, start};
 use crate::{pattern, soon};
 
 #[tokio::test]
 async fn a_stream_of_ones_own_works_like_any_other() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let stream = TcpStream::connect(server.address).await.unwrap();
     // A buffered stream: what is written must be flushed too.
     let (client, driver) = Client::connect_with(BufStream::new(stream), ConnectOptions::default());

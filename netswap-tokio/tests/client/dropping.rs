@@ -8,7 +8,7 @@ use netswap_tokio::ConnectionEvent;
 use tokio::io::AsyncWriteExt;
 
 use crate::scripted::Scripted;
-use crate::support::{builder, start};
+use crate::support::{options, start};
 use crate::{A_WHILE, client, pattern, soon};
 
 /// Polls a call for a while and drops it.
@@ -72,7 +72,7 @@ async fn a_call_that_was_never_polled_sends_nothing() {
 
 #[tokio::test]
 async fn a_dropped_upload_leaves_nothing() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let (mut writer, reader) = tokio::io::duplex(1 << 20);
     writer.write_all(&pattern(500_000)).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_dropped_upload_leaves_nothing() {
 
 #[tokio::test]
 async fn a_dropped_download_holds_nothing_up() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.create(pattern(50_000_000), Access::empty()).await.unwrap();
     for _ in 0..3 {
@@ -99,7 +99,7 @@ async fn a_dropped_download_holds_nothing_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropping_some_calls_disturbs_no_others() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let mut events = client.events();
     let data = pattern(300_000);

@@ -36,7 +36,7 @@ async fn client(server: &Running) -> Client {
 /// A client with an identity of its own.
 async fn client_from(local: &str, server: &Running) -> Client {
     let options = ConnectOptions::new(server.address.to_string()).bind(local.parse().unwrap());
-    soon(options.connect()).await.unwrap()
+    soon(Client::connect(options)).await.unwrap()
 }
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> netswap_tokio::core::error::Refusal {

@@ -3,12 +3,12 @@
 use netswap_core::types::{Access, Version};
 use netswap_tokio::{Change, Ending, Error};
 
-use crate::support::{builder, start};
+use crate::support::{options, start};
 use crate::{client, client_from, pattern, soon};
 
 #[tokio::test]
 async fn a_mirror_follows_its_record() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
     let pointer = owner.create("hello", Access::READ).await.unwrap();
     let mut mirror = soon(other.mirror(pointer)).await.unwrap();
@@ -40,7 +40,7 @@ async fn a_mirror_follows_its_record() {
 
 #[tokio::test]
 async fn a_mirror_of_a_reserved_record_is_empty_at_first() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.reserve(Access::READ).await.unwrap();
     let mut mirror = soon(client.mirror(pointer)).await.unwrap();
@@ -61,7 +61,7 @@ fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mirrors_of_a_busy_record_become_the_record() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let owner = client(&server).await;
     let pointer = owner.create(pattern(50_000), Access::all()).await.unwrap();
     let writers: Vec<_> = (0..3)

@@ -3,14 +3,14 @@
 use netswap_core::config::Limits;
 use netswap_core::error::{Quota, Refusal};
 use netswap_core::types::{Access, Pointer, Version};
-use netswap_tokio::{Client, ConnectOptions, ConnectionEvent, Error, ErrorKind, Server};
+use netswap_tokio::{Client, ConnectOptions, ConnectionEvent, Error, ErrorKind, ServerOptions};
 
-use crate::support::{builder, start, start_on};
+use crate::support::{options, start, start_on};
 use crate::{A_WHILE, client, client_from, pattern, refusal, soon};
 
 #[tokio::test]
 async fn every_operation_works() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
 
     let pointer = owner.create("hello", Access::empty()).await.unwrap();
@@ -45,7 +45,7 @@ async fn every_operation_works() {
 
 #[tokio::test]
 async fn data_of_every_size_come_back_as_they_were() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     for len in [0, 1, 1389, 1390, 1391, 65_536, 1_000_000, 20_000_000] {
         let data = pattern(len);
@@ -57,7 +57,7 @@ async fn data_of_every_size_come_back_as_they_were() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_share_one_client() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let tasks: Vec<_> = (0..64)
         .map(|task| {
@@ -81,7 +81,7 @@ async fn many_tasks_share_one_client() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_call_does_not_wait_for_a_large_one() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.create(pattern(100_000_000), Access::READ).await.unwrap();
     let download = tokio::spawn({
@@ -99,9 +99,9 @@ async fn a_small_call_does_not_wait_for_a_large_one() {
 
 #[tokio::test]
 async fn too_many_requests_at_once_fail_alone() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let options = ConnectOptions::new(server.address.to_string()).max_requests(2);
-    let client = soon(options.connect()).await.unwrap();
+    let client = soon(Client::connect(options)).await.unwrap();
     let (one, two, three) = tokio::join!(client.ping("1"), client.ping("2"), client.ping("3"));
     assert!(one.is_ok() && two.is_ok());
     assert!(matches!(three, Err(Error::TooManyRequests { limit: 2 })));
@@ -110,9 +110,9 @@ async fn too_many_requests_at_once_fail_alone() {
 
 #[tokio::test]
 async fn a_record_too_large_for_the_client_fails_alone() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let options = ConnectOptions::new(server.address.to_string()).max_reply(10_000);
-    let client = soon(options.connect()).await.unwrap();
+    let client = soon(Client::connect(options)).await.unwrap();
     let pointer = client.create(pattern(10_001), Access::READ).await.unwrap();
     let (large, ping) = tokio::join!(client.resolve(pointer), client.ping("beside it"));
     assert!(matches!(large, Err(Error::ReplyTooLarge { len: 10_001, limit: 10_000 })));
@@ -125,7 +125,7 @@ async fn a_record_too_large_for_the_client_fails_alone() {
 #[tokio::test]
 async fn a_server_without_room_says_so() {
     let limits = Limits { connections: 1, ..Limits::new(64 << 20) };
-    let server = start(builder().limits(limits)).await;
+    let server = start(options().limits(limits)).await;
     let first = client(&server).await;
     let error = soon(Client::connect(server.address.to_string())).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Refused, true));
@@ -136,7 +136,7 @@ async fn a_server_without_room_says_so() {
 
 #[tokio::test]
 async fn closing_lets_calls_end_and_takes_no_more() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let mut events = client.events();
     let pointer = client.create(pattern(20_000_000), Access::READ).await.unwrap();
@@ -155,7 +155,7 @@ async fn closing_lets_calls_end_and_takes_no_more() {
 
 #[tokio::test]
 async fn the_connection_ends_with_the_last_clone() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let clone = client.with_timeout(A_WHILE);
     drop(client);
@@ -168,10 +168,10 @@ async fn the_connection_ends_with_the_last_clone() {
 
 #[tokio::test]
 async fn the_second_address_serves_where_the_first_does_not() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let options = ConnectOptions::new(closed.to_string()).or(server.address.to_string());
-    soon(options.connect()).await.unwrap().ping("here").await.unwrap();
+    soon(Client::connect(options)).await.unwrap().ping("here").await.unwrap();
 }
 
 #[tokio::test]
@@ -179,8 +179,8 @@ async fn a_server_on_ipv6_is_reached() {
     if tokio::net::TcpListener::bind("[::1]:0").await.is_err() {
         return;
     }
-    let server = start_on(Server::builder().limits(Limits::new(64 << 20)), "[::1]:0").await;
+    let server = start_on(ServerOptions::default().limits(Limits::new(64 << 20)), "[::1]:0").await;
     client(&server).await.ping("over IPv6").await.unwrap();
     let options = ConnectOptions::new(server.address.to_string()).bind([127, 0, 0, 1].into());
-    assert!(matches!(soon(options.connect()).await, Err(Error::Connect { .. })));
+    assert!(matches!(soon(Client::connect(options)).await, Err(Error::Connect { .. })));
 }

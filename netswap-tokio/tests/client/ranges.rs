@@ -9,7 +9,7 @@ use netswap_core::wire::{Opcode, Reply};
 use netswap_tokio::{Access, Added, Appended, Client, Error, Outcome, Pointer, Range, Snapshot, Version};
 
 use crate::scripted::Scripted;
-use crate::support::{builder, start};
+use crate::support::{options, start};
 use crate::{client, client_from, pattern, refusal, soon};
 
 const ALL: Access = Access::READ.union(Access::WRITE);
@@ -24,7 +24,7 @@ fn snapshot(version: u64, data: impl Into<Bytes>) -> Option<Snapshot> {
 
 #[tokio::test]
 async fn every_operation_works() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
     let pointer = owner.create("hello", ALL).await.unwrap();
 
@@ -55,7 +55,7 @@ async fn every_operation_works() {
 #[tokio::test]
 async fn what_is_not_allowed_is_refused() {
     let limits = Limits { record: 10_000, owner_bytes: Some(8000), ..Limits::new(64 << 20) };
-    let server = start(builder().limits(limits)).await;
+    let server = start(options().limits(limits)).await;
     let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
     let pointer = owner.create(pattern(5000), Access::empty()).await.unwrap();
     let denied = Refusal::AccessViolation;
@@ -89,7 +89,7 @@ async fn what_is_not_allowed_is_refused() {
 
 #[tokio::test]
 async fn parts_may_be_streamed() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.create(vec![1; 100], ALL).await.unwrap();
     let data = pattern(3_000_000);
@@ -135,7 +135,7 @@ async fn together<F: Future<Output = ()> + Send + 'static>(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixteen_clients_update_one_record_and_nothing_is_lost() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let owner = client(&server).await;
     // A count of all, and one of each client.
     let pointer = owner.create(vec![0; 17 * 4], ALL).await.unwrap();
@@ -163,7 +163,7 @@ async fn sixteen_clients_update_one_record_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixteen_clients_count_and_log_in_one_record() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let owner = client(&server).await;
     let count = owner.create([0; 8].to_vec(), ALL).await.unwrap();
     let log = owner.create("", ALL).await.unwrap();

@@ -9,7 +9,7 @@ use netswap_tokio::{Client, ConnectOptions, ConnectionEvent, Error, Events};
 use tokio::net::TcpListener;
 
 use crate::scripted::{Peer, Scripted};
-use crate::support::{Raw, builder, start, start_on};
+use crate::support::{Raw, options, start, start_on};
 use crate::{A_WHILE, client, soon};
 
 async fn expect_connected(events: &mut Events) {
@@ -53,7 +53,7 @@ async fn what_is_under_way_fails_and_what_comes_later_waits_for_the_new_connecti
 
 #[tokio::test]
 async fn a_client_survives_a_restart_of_its_server() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let mut events = client.events();
     client.create("lost with the server", Access::READ).await.unwrap();
@@ -61,7 +61,7 @@ async fn a_client_survives_a_restart_of_its_server() {
     server.handle.shutdown();
     soon(server.task).await.unwrap();
     assert!(matches!(soon(events.next()).await, Some(ConnectionEvent::Disconnected { .. })));
-    let _server = start_on(builder(), &address).await;
+    let _server = start_on(options(), &address).await;
     assert_eq!(soon(client.list()).await.unwrap(), []);
     expect_connected(&mut events).await;
 }
@@ -139,9 +139,9 @@ async fn attempts_come_at_growing_intervals_until_a_server_answers() {
 
 #[tokio::test]
 async fn a_client_that_does_not_reconnect_is_closed_by_a_loss() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let options = ConnectOptions::new(server.address.to_string()).reconnect(false);
-    let client: Client = soon(options.connect()).await.unwrap();
+    let client: Client = soon(Client::connect(options)).await.unwrap();
     let mut events = client.events();
     server.handle.shutdown();
     assert!(matches!(soon(events.next()).await, Some(ConnectionEvent::Disconnected { .. })));

@@ -10,12 +10,12 @@ use netswap_core::wire::{Opcode, Reply};
 use netswap_tokio::Error;
 
 use crate::scripted::Scripted;
-use crate::support::{builder, start};
+use crate::support::{options, start};
 use crate::{A_WHILE, client, client_from, pattern, refusal, soon};
 
 #[tokio::test]
 async fn reads_of_a_reserved_record_wait_for_its_data() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (host, joiner) = (client(&server).await, client_from("127.0.0.2", &server).await);
     let pointer = host.reserve(Access::READ).await.unwrap();
     let stat = joiner.stat(pointer).await.unwrap();
@@ -47,7 +47,7 @@ async fn reads_of_a_reserved_record_wait_for_its_data() {
 
 #[tokio::test]
 async fn a_wait_has_its_time_limit() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.reserve(Access::READ).await.unwrap();
     let timed_out =
@@ -66,7 +66,7 @@ async fn a_wait_has_its_time_limit() {
 #[tokio::test]
 async fn a_wait_that_is_dropped_is_called_back() {
     let limits = Limits { watches: 1, ..Limits::new(64 << 20) };
-    let server = start(builder().limits(limits)).await;
+    let server = start(options().limits(limits)).await;
     let client = client(&server).await;
     let pointer = client.reserve(Access::READ).await.unwrap();
     for _ in 0..3 {
@@ -83,7 +83,7 @@ async fn a_wait_that_is_dropped_is_called_back() {
 
 #[tokio::test]
 async fn a_wait_ends_with_the_record() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (host, joiner) = (client(&server).await, client_from("127.0.0.2", &server).await);
     let (gone, closed) =
         (host.reserve(Access::READ).await.unwrap(), host.reserve(Access::READ).await.unwrap());

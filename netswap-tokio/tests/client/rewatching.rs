@@ -9,7 +9,7 @@ use netswap_tokio::{Change, Client, ConnectOptions, Error, Watch};
 
 use crate::proxy::Proxy;
 use crate::scripted::Scripted;
-use crate::support::{Running, builder, start, start_on};
+use crate::support::{Running, options, start, start_on};
 use crate::{A_WHILE, client, refusal, soon};
 
 async fn next(watch: &mut Watch) -> Change {
@@ -19,11 +19,11 @@ async fn next(watch: &mut Watch) -> Change {
 async fn behind(proxy: &Proxy) -> Client {
     let delays = (Duration::from_millis(5), Duration::from_millis(20));
     let options = ConnectOptions::new(proxy.address.to_string()).reconnect_delays(delays.0, delays.1);
-    soon(options.connect()).await.unwrap()
+    soon(Client::connect(options)).await.unwrap()
 }
 
 async fn world() -> (Running, Proxy, Client, Client) {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let proxy = Proxy::to(server.address).await;
     let (writer, watcher) = (client(&server).await, behind(&proxy).await);
     (server, proxy, writer, watcher)
@@ -73,7 +73,7 @@ async fn a_record_that_is_gone_by_then_ends_the_watch_with_the_reason() {
 
 #[tokio::test]
 async fn a_server_that_was_restarted_has_no_such_record() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.create("lost with the server", Access::READ).await.unwrap();
     let mut watch = client.watch_data(pointer).await.unwrap();
@@ -83,7 +83,7 @@ async fn a_server_that_was_restarted_has_no_such_record() {
     server.handle.shutdown();
     soon(server.task).await.unwrap();
     assert_eq!(next(&mut watch).await, Change::Interrupted);
-    let _server = start_on(builder(), &address).await;
+    let _server = start_on(options(), &address).await;
     assert_eq!(refusal(soon(watch.next()).await.unwrap()), Refusal::AddressFault);
     assert_eq!(refusal(soon(mirror.changed()).await), Refusal::AddressFault);
     assert_eq!((mirror.is_live(), &mirror.data()[..]), (false, &b"lost with the server"[..]));
@@ -118,10 +118,10 @@ async fn many_watches_are_armed_again_beside_calls() {
 
 #[tokio::test]
 async fn without_reconnecting_a_lost_connection_is_the_end() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let proxy = Proxy::to(server.address).await;
     let options = ConnectOptions::new(proxy.address.to_string()).reconnect(false);
-    let watcher = soon(options.connect()).await.unwrap();
+    let watcher = soon(Client::connect(options)).await.unwrap();
     let pointer = watcher.create("data", Access::READ).await.unwrap();
     let mut watch = watcher.watch(pointer).await.unwrap();
     proxy.close();

@@ -43,7 +43,7 @@ impl Scripted {
             peer.greet().await;
             peer
         };
-        let (client, peer) = tokio::join!(soon(options.connect()), peer);
+        let (client, peer) = tokio::join!(soon(Client::connect(options)), peer);
         (client.unwrap(), peer)
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use netswap_core::error::Refusal;
 use netswap_core::types::{Access, Version};
-use netswap_tokio::{ConnectOptions, Error, ErrorKind};
+use netswap_tokio::{Client, ConnectOptions, Error, ErrorKind};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
-use crate::support::{builder, start};
+use crate::support::{options, start};
 use crate::{A_WHILE, client, client_from, pattern, refusal, soon};
 
 /// Keeps what a progress callback is told, and checks that it grows.
@@ -23,7 +23,7 @@ fn record(calls: &mut Vec<(u64, u64)>) -> impl FnMut(u64, u64) {
 
 #[tokio::test]
 async fn records_are_streamed_both_ways() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     for len in [0, 1, 1390, 65_536, 200_000, 20_000_000] {
         let data = pattern(len);
@@ -49,7 +49,7 @@ async fn records_are_streamed_both_ways() {
 
 #[tokio::test]
 async fn what_a_reader_has_beyond_the_length_stays_there() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let mut reader = &b"first second"[..];
     let pointer = client.create_from(&mut reader, 5, Access::empty(), |_, _| ()).await.unwrap();
@@ -59,7 +59,7 @@ async fn what_a_reader_has_beyond_the_length_stays_there() {
 
 #[tokio::test]
 async fn a_reader_that_ends_early_changes_nothing() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.create("old data", Access::empty()).await.unwrap();
     for read in [0, 5, 500_000] {
@@ -97,7 +97,7 @@ impl AsyncRead for Failing {
 
 #[tokio::test]
 async fn a_reader_that_fails_changes_nothing() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     for given in [0, 300_000] {
         let result = soon(client.create_from(Failing(given), 1_000_000, Access::empty(), |_, _| ())).await;
@@ -110,7 +110,7 @@ async fn a_reader_that_fails_changes_nothing() {
 
 #[tokio::test]
 async fn a_refusal_ends_an_upload_at_once() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
     let pointer = owner.create("mine", Access::READ).await.unwrap();
     // A reader without an end: only a refusal stops this.
@@ -131,7 +131,7 @@ async fn a_refusal_ends_an_upload_at_once() {
 
 #[tokio::test]
 async fn a_reader_that_gives_nothing_times_out() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await.with_timeout(A_WHILE);
     let (mut writer, reader) = tokio::io::duplex(1000);
     writer.write_all(&[1; 500]).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_reader_that_gives_nothing_times_out() {
 
 #[tokio::test]
 async fn a_writer_that_fails_ends_a_download() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.create(pattern(20_000_000), Access::empty()).await.unwrap();
     let (writer, reader) = tokio::io::duplex(100_000);
@@ -155,9 +155,9 @@ async fn a_writer_that_fails_ends_a_download() {
 
 #[tokio::test]
 async fn a_slow_writer_holds_up_the_connection_and_nothing_is_lost() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let options = ConnectOptions::new(server.address.to_string()).request_timeout(Duration::from_millis(200));
-    let client = soon(options.connect()).await.unwrap();
+    let client = soon(Client::connect(options)).await.unwrap();
     let data = pattern(30_000_000);
     let pointer = client.create(data.clone(), Access::empty()).await.unwrap();
     let (writer, mut reader) = tokio::io::duplex(1000);

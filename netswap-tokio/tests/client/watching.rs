@@ -13,7 +13,7 @@ use netswap_core::wire::{Notification, Opcode, Reply};
 use netswap_tokio::{Change, Client, Disconnect, Ending, Error, Lifetime, Watch};
 
 use crate::scripted::Scripted;
-use crate::support::{builder, start};
+use crate::support::{options, start};
 use crate::{A_WHILE, client, client_from, pattern, refusal, soon};
 
 async fn next(watch: &mut Watch) -> Change {
@@ -34,7 +34,7 @@ fn range(version: u64, offset: u32, data: &'static str) -> Change {
 
 #[tokio::test]
 async fn changes_arrive_in_order() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
     let pointer = owner.create("hello", Access::all()).await.unwrap();
     let mut data = other.watch_data(pointer).await.unwrap();
@@ -74,7 +74,7 @@ async fn item<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
 
 #[tokio::test]
 async fn a_watch_is_a_stream() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.create("hello", Access::READ).await.unwrap();
     let mut watch = client.watch_data(pointer).await.unwrap();
@@ -86,7 +86,7 @@ async fn a_watch_is_a_stream() {
 
 #[tokio::test]
 async fn a_reserved_record_is_watched_before_it_has_data() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
     let pointer = owner.reserve(Access::READ).await.unwrap();
     let mut watch = other.watch_data(pointer).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_reserved_record_is_watched_before_it_has_data() {
 #[tokio::test]
 async fn watches_that_cannot_be_are_refused() {
     let limits = Limits { watches: 2, ..Limits::new(64 << 20) };
-    let server = start(builder().limits(limits)).await;
+    let server = start(options().limits(limits)).await;
     let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
     assert_eq!(refusal(other.watch(Pointer(1)).await), Refusal::AddressFault);
     let pointer = owner.create("secret", Access::empty()).await.unwrap();
@@ -121,7 +121,7 @@ async fn watches_that_cannot_be_are_refused() {
 
 #[tokio::test]
 async fn a_slow_application_gets_the_newest_and_disturbs_nobody() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (writer, watcher) = (client(&server).await, client(&server).await);
     let pointer = writer.create(vec![0; 40_000], Access::READ).await.unwrap();
     let mut data = watcher.watch_data(pointer).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_slow_application_gets_the_newest_and_disturbs_nobody() {
 
 #[tokio::test]
 async fn ranges_that_are_not_taken_in_time_become_the_whole_record() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (writer, watcher) = (client(&server).await, client(&server).await);
     let pointer = writer.create(vec![0; 4000], Access::READ).await.unwrap();
     let mut watch = watcher.watch_data(pointer).await.unwrap();
@@ -176,7 +176,7 @@ async fn ranges_that_are_not_taken_in_time_become_the_whole_record() {
 
 #[tokio::test]
 async fn a_standing_watch_outlives_every_timeout() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.create("hello", Access::READ).await.unwrap();
     let mut watch = client.with_timeout(A_WHILE).watch(pointer).await.unwrap();
@@ -187,7 +187,7 @@ async fn a_standing_watch_outlives_every_timeout() {
 
 #[tokio::test]
 async fn a_watch_keeps_the_connection_until_it_is_dropped_or_the_client_closed() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (first, second) = (client(&server).await, client(&server).await);
     let pointer = first.create("hello", Access::READ).await.unwrap();
     let mut watch = first.watch(pointer).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_watch_keeps_the_connection_until_it_is_dropped_or_the_client_closed()
 
 #[tokio::test]
 async fn thousands_of_watches_fit_into_one_connection() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let client = client(&server).await;
     let pointer = client.create("hello", Access::READ).await.unwrap();
     let mut watches = Vec::new();
@@ -221,7 +221,7 @@ async fn thousands_of_watches_fit_into_one_connection() {
 
 #[tokio::test]
 async fn a_record_expires_or_goes_to_its_heir() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let heir = client_from("127.0.0.2", &server).await;
     let owner = client(&server).await;
     let heirs = heir.identify().await.unwrap().owner;
@@ -244,7 +244,7 @@ async fn a_record_expires_or_goes_to_its_heir() {
 
 #[tokio::test]
 async fn ownership_is_asked_for_and_given() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let (owner, other) = (client(&server).await, client_from("127.0.0.2", &server).await);
     let pointer = owner.create("mine", Access::READ).await.unwrap();
     let mut watch = owner.watch(pointer).await.unwrap();
@@ -316,9 +316,9 @@ async fn a_notification_that_stops_half_way_ends_the_watch() {
 
 #[tokio::test]
 async fn a_record_too_large_for_the_client_ends_the_watch_alone() {
-    let server = start(builder()).await;
+    let server = start(options()).await;
     let options = netswap_tokio::ConnectOptions::new(server.address.to_string()).max_reply(10_000);
-    let client = soon(options.connect()).await.unwrap();
+    let client = soon(Client::connect(options)).await.unwrap();
     let pointer = client.create("small", Access::READ).await.unwrap();
     let mut watch = client.watch_data(pointer).await.unwrap();
     next(&mut watch).await;

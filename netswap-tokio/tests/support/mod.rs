@@ -7,7 +7,7 @@ use std::time::Duration;
 use netswap_core::config::Limits;
 use netswap_core::types::Xid;
 use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Request};
-use netswap_tokio::{Server, ServerBuilder, ServerHandle};
+use netswap_tokio::{Server, ServerHandle, ServerOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
@@ -22,18 +22,18 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<()>,
 }
 
-pub(crate) async fn start(builder: ServerBuilder) -> Running {
-    start_on(builder, "127.0.0.1:0").await
+pub(crate) async fn start(options: ServerOptions) -> Running {
+    start_on(options, "127.0.0.1:0").await
 }
 
-pub(crate) async fn start_on(builder: ServerBuilder, address: &str) -> Running {
-    let server = builder.listen(address.to_owned()).bind().await.unwrap();
+pub(crate) async fn start_on(options: ServerOptions, address: &str) -> Running {
+    let server = Server::bind(options.listen(address)).await.unwrap();
     let (address, handle) = (server.local_address(), server.handle());
     Running { address, handle, task: tokio::spawn(server.run()) }
 }
 
-pub(crate) fn builder() -> ServerBuilder {
-    Server::builder().limits(Limits::new(256 << 20))
+pub(crate) fn options() -> ServerOptions {
+    ServerOptions::default().limits(Limits::new(256 << 20))
 }
 
 /// The packets of a request.

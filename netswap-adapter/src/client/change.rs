@@ -29,7 +29,7 @@ pub enum Change {
     AccessChanged(Access),
     /// The record has another owner.
     OwnerChanged(Owner),
-    /// Somebody asks for the record, of which the caller is the owner: [`Client::transfer`](super::Client::transfer)
+    /// Somebody asks for the record, of which the caller is the owner: [`Session::transfer`](super::Session::transfer)
     /// gives it away. `OwnerChanged` tells when it has gone to another.
     OwnershipRequested(Owner),
     /// The connection is lost: nothing is heard of the record until it is [`Resumed`](Self::Resumed).

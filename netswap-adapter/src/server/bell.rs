@@ -52,6 +52,10 @@ impl Bells {
         lock(&self.0).remove(&id);
     }
 
+    pub(super) fn ring_all(&self) {
+        lock(&self.0).values().for_each(|bell| bell.ring());
+    }
+
     pub(super) fn ring(&self, ids: &[ConnectionId]) {
         let bells = lock(&self.0);
         ids.iter().filter_map(|id| bells.get(id)).for_each(|bell| bell.ring());

@@ -5,12 +5,8 @@ use std::time::Duration;
 
 use netswap_core::client::Config;
 
-use super::{Client, Error};
-
-/// The port of a server where none is named.
-const DEFAULT_PORT: u16 = 7420;
-
-/// How a [`Client`] connects, and what it allows. Every setting has a sane default: see each.
+/// Where a client connects, and what it allows. Every setting has a sane default: see each. An address alone is all that
+/// `Client::connect` needs.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ConnectOptions {
@@ -25,6 +21,12 @@ pub struct ConnectOptions {
 impl Default for ConnectOptions {
     fn default() -> Self {
         Self::new("127.0.0.1")
+    }
+}
+
+impl<A: ToString> From<A> for ConnectOptions {
+    fn from(address: A) -> Self {
+        Self::new(address.to_string())
     }
 }
 
@@ -62,7 +64,7 @@ impl ConnectOptions {
     }
 
     /// How long a request may go without any of its bytes moving, in either direction, before it fails with
-    /// [`Error::TimedOut`]; 10 s by default. [`Client::with_timeout`] has another for some requests.
+    /// [`Error::TimedOut`](super::Error); 10 s by default. `Client::with_timeout` has another for some requests.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.machine.idle_timeout = timeout;
         self
@@ -83,64 +85,16 @@ impl ConnectOptions {
     }
 
     /// The longest record, part of a record or list that is read whole, in bytes; 1 GiB by default. A longer one is
-    /// [`Error::ReplyTooLarge`]. Records read with [`Client::resolve_into`] have no limit.
+    /// [`Error::ReplyTooLarge`](super::Error). Records read with `Client::resolve_into` have no limit.
     pub fn max_reply(mut self, bytes: u32) -> Self {
         self.machine.max_reply = bytes;
         self
     }
 
     /// How many requests may be under way at once; 1024 by default, as servers allow by default. One more is
-    /// [`Error::TooManyRequests`]. Allow fewer where the server does (docs/PROTOCOL.md §7.1). Watches do not count.
+    /// [`Error::TooManyRequests`](super::Error). Allow fewer where the server does (docs/PROTOCOL.md §7.1). Watches do not count.
     pub fn max_requests(mut self, requests: usize) -> Self {
         self.machine.max_transactions = requests;
         self
-    }
-
-    /// Connects.
-    ///
-    /// # Errors
-    ///
-    /// See [`Client::connect`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future closes the connection.
-    pub async fn connect(self) -> Result<Client, Error> {
-        super::driver::connect(self).await
-    }
-}
-
-/// An address with its port, in the form in which it can be looked up.
-pub(super) fn with_port(address: &str) -> String {
-    let bare_v6 = address.parse().is_ok_and(|address: IpAddr| address.is_ipv6());
-    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-    if bare_v6 {
-        format!("[{address}]:{DEFAULT_PORT}")
-    } else if has_port {
-        address.to_owned()
-    } else {
-        format!("{address}:{DEFAULT_PORT}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_port;
-
-    #[test]
-    fn an_address_without_a_port_gets_the_default() {
-        let cases = [
-            ("localhost", "localhost:7420"),
-            ("localhost:1", "localhost:1"),
-            ("192.0.2.1", "192.0.2.1:7420"),
-            ("192.0.2.1:80", "192.0.2.1:80"),
-            ("::1", "[::1]:7420"),
-            ("2001:db8::7420", "[2001:db8::7420]:7420"),
-            ("[::1]", "[::1]:7420"),
-            ("[::1]:80", "[::1]:80"),
-        ];
-        for (given, expected) in cases {
-            assert_eq!(with_port(given), expected);
-        }
     }
 }

@@ -9,7 +9,7 @@ use netswap_core::types::{Pointer, Version};
 
 use super::shared::wake;
 use super::watches::WatchId;
-use super::{Change, Client, Error};
+use super::{Change, Error, Session};
 
 /// What happens to a record, as a [`Stream`] of [`Change`]s. Dropped, it watches no more.
 ///
@@ -24,82 +24,34 @@ use super::{Change, Client, Error};
 #[derive(Debug)]
 #[must_use = "a watch that is dropped watches no more"]
 pub struct Watch {
-    client: Client,
+    session: Session,
     id: WatchId,
     pointer: Pointer,
     version: Version,
 }
 
-/// # Watching
-///
-/// Watches tell of changes when they happen (WATCH_RECORD, docs/PROTOCOL.md §3.21, §4.3): [`watch`](Self::watch) that
-/// there are new data, [`watch_data`](Self::watch_data) which, and [`mirror`](Self::mirror) keeps a copy of them.
-impl Client {
-    /// Watches a record, without its data: of new data the version is told. Returns when every later change will be
-    /// told.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use netswap_tokio::{Access, Change, Client, Ending};
-    /// # let server = netswap_tokio::Server::builder().listen("127.0.0.1:0").bind().await?;
-    /// # let address = server.local_address().to_string();
-    /// # tokio::spawn(server.run());
-    ///
-    /// let client = Client::connect(address).await?;
-    /// let pointer = client.create("hello", Access::READ).await?;
-    /// let mut watch = client.watch(pointer).await?;
-    ///
-    /// client.replace(pointer, "good bye").await?;
-    /// client.delete(pointer).await?;
-    /// while let Some(change) = watch.next().await {
-    ///     match change? {
-    ///         Change::Changed { version, .. } => println!("it has version {version} now"),
-    ///         Change::Ended(Ending::Deleted) => println!("it was deleted"),
-    ///         other => println!("{other:?}"),
-    ///     }
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// `AddressFault`, `AccessViolation`, `QuotaExceeded` (6), and what every call can meet: see [`Error`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: nothing is watched then.
+impl Session {
+    /// Watches a record, without its data.
     pub async fn watch(&self, pointer: Pointer) -> Result<Watch, Error> {
         Watch::begin(self, pointer, false).await
     }
 
-    /// Watches a record with its data: the first change has the whole record, or comes when the record has data, and
-    /// after that each has what is new.
-    ///
-    /// # Errors
-    ///
-    /// As [`watch`](Self::watch). The stream ends with [`Error::ReplyTooLarge`] when the record is, or becomes, longer than
-    /// this client takes whole.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: nothing is watched then.
+    /// Watches a record with its data.
     pub async fn watch_data(&self, pointer: Pointer) -> Result<Watch, Error> {
         Watch::begin(self, pointer, true).await
     }
 }
 
 impl Watch {
-    async fn begin(client: &Client, pointer: Pointer, push: bool) -> Result<Self, Error> {
-        let shared = client.shared();
+    async fn begin(session: &Session, pointer: Pointer, push: bool) -> Result<Self, Error> {
+        let shared = session.shared();
         let id = {
-            let mut state = shared.connected(client.idle_timeout()).await?;
-            let id = state.begin_watch((pointer, push), client.idle_timeout(), shared.now())?;
+            let mut state = shared.connected(session.idle_timeout()).await?;
+            let id = state.begin_watch((pointer, push), session.idle_timeout(), shared.now())?;
             wake(state);
             id
         };
-        let mut watch = Self { client: client.clone(), id, pointer, version: Version::RESERVED };
+        let mut watch = Self { session: session.clone(), id, pointer, version: Version::RESERVED };
         watch.version = poll_fn(|cx| shared.lock().watches().poll_begun(id, cx)).await?;
         Ok(watch)
     }
@@ -133,11 +85,11 @@ impl Watch {
 
     /// The next change, if there is one already.
     pub fn try_next(&mut self) -> Option<Change> {
-        self.client.shared().lock().watches().try_next(self.id)
+        self.session.shared().lock().watches().try_next(self.id)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Change, Error>>> {
-        self.client.shared().lock().watches().poll_next(self.id, cx)
+        self.session.shared().lock().watches().poll_next(self.id, cx)
     }
 }
 
@@ -151,6 +103,6 @@ impl Stream for Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.client.shared().unwatch(self.id);
+        self.session.shared().unwatch(self.id);
     }
 }

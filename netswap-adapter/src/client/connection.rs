@@ -2,17 +2,15 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netswap_core::wire::READ_AT_MOST;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Disconnect;
 use super::shared::{Deliveries, Shared, deliver};
-use crate::timer::Timer;
+use crate::Transport;
 
 /// Slices written at a time: more than the output's window has of full packets.
 const SLICES_AT_MOST: usize = 128;
@@ -25,14 +23,13 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// One connection and its bytes.
 #[derive(Debug)]
-pub(super) struct Connection<S> {
-    stream: Pin<Box<S>>,
+pub(super) struct Connection<T> {
+    stream: T,
     shared: Arc<Shared>,
-    timer: Timer,
     buffer: Box<[u8]>,
     deliveries: Deliveries,
     unflushed: bool,
-    close_by: Option<tokio::time::Instant>,
+    close_by: Option<Instant>,
     answered: bool,
 }
 
@@ -48,12 +45,11 @@ pub(super) enum Ended {
 /// What a step did.
 type Step = Result<bool, Disconnect>;
 
-impl<S: AsyncRead + AsyncWrite> Connection<S> {
-    pub(super) fn new(stream: S, shared: Arc<Shared>) -> Self {
+impl<T: Transport> Connection<T> {
+    pub(super) fn new(stream: T, shared: Arc<Shared>) -> Self {
         Self {
-            stream: Box::pin(stream),
+            stream,
             shared,
-            timer: Timer::default(),
             buffer: vec![0; READ_AT_MOST].into(),
             deliveries: Deliveries::default(),
             unflushed: false,
@@ -72,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let ended = poll_fn(|cx| self.poll_run(cx)).await;
         if matches!(ended, Ended::Closed) {
             // Every answer is here, so nothing is lost if this fails.
-            let _ = poll_fn(|cx| self.stream.as_mut().poll_shutdown(cx)).await;
+            let _ = poll_fn(|cx| self.stream.poll_shutdown(cx)).await;
         }
         ended
     }
@@ -112,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             *slot = IoSlice::new(bytes);
             filled += 1;
         }
-        match self.stream.as_mut().poll_write_vectored(cx, &slices[..filled]) {
+        match self.stream.poll_write(cx, &slices[..filled]) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(0)) => return Err(lost(io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(written)) => machine.sent(written, self.shared.now()),
@@ -128,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// A stream may have buffers of its own.
     fn flush(&mut self, cx: &mut Context<'_>) -> Step {
         if self.unflushed
-            && let Poll::Ready(flushed) = self.stream.as_mut().poll_flush(cx)
+            && let Poll::Ready(flushed) = self.stream.poll_flush(cx)
         {
             flushed.map_err(lost)?;
             self.unflushed = false;
@@ -140,16 +136,15 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         if !self.shared.lock().machine().is_some_and(|machine| machine.wants_read()) {
             return Ok(false);
         }
-        let mut buffer = ReadBuf::new(&mut self.buffer);
-        match self.stream.as_mut().poll_read(cx, &mut buffer) {
+        let read = match self.stream.poll_read(cx, &mut self.buffer) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Err(error)) => return Err(lost(error)),
-            Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Err(Disconnect::ServerClosed),
-            Poll::Ready(Ok(())) => {}
-        }
+            Poll::Ready(Ok(0)) => return Err(Disconnect::ServerClosed),
+            Poll::Ready(Ok(read)) => read,
+        };
         let mut state = self.shared.lock();
         let Some(machine) = state.machine() else { return Ok(false) };
-        machine.handle_input(buffer.filled(), self.shared.now())?;
+        machine.handle_input(&self.buffer[..read], self.shared.now())?;
         self.answered = true;
         state.deliver(None, self.shared.now(), &mut self.deliveries);
         drop(state);
@@ -162,10 +157,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let Some(machine) = state.machine() else { return Ok(false) };
         let timeout = machine.poll_timeout().and_then(|at| self.shared.system_time(at));
         if state.is_closing_and_idle() && self.close_by.is_none() {
-            self.close_by = Some(tokio::time::Instant::now() + CLOSE_WITHIN);
+            self.close_by = Some(Instant::now() + CLOSE_WITHIN);
         }
         let deadline = timeout.into_iter().chain(self.close_by).min();
-        if self.timer.poll(cx, deadline).is_pending() {
+        if self.stream.poll_deadline(cx, deadline).is_pending() {
             return Ok(false);
         }
         let Some(machine) = state.machine() else { return Ok(false) };
@@ -182,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     fn is_closed(&self) -> bool {
         let mut state = self.shared.lock();
         let unsent = state.machine().map_or(0, |machine| machine.output().window_len());
-        let late = self.close_by.is_some_and(|by| by <= tokio::time::Instant::now());
+        let late = self.close_by.is_some_and(|by| by <= Instant::now());
         state.is_closing_and_idle() && (late || (unsent == 0 && !self.unflushed))
     }
 }

@@ -1,10 +1,17 @@
 //! What all connections of a server share: the store behind its lock, the clock, the counters of bytes.
 
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use event_listener::Event;
 use netswap_core::config::{Config, ConfigError};
+use netswap_core::connection::Connection as Machine;
 use netswap_core::engine::{Engine, Execution, Incident, Mail, Peer};
 use netswap_core::error::Refusal;
 use netswap_core::memory::{Budget, Data, Payload};
@@ -12,19 +19,23 @@ use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
 use netswap_core::types::Xid;
 use netswap_core::wire::{Notification, Request};
-use tokio::task::JoinError;
-use tracing::error;
+use tracing::{debug, error};
 
+use super::Connection;
 use super::bell::{Bell, Bells};
+use crate::{Clock, Transport};
 
+/// What all connections of a server share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub struct Shared {
     store: Mutex<Store>,
     bells: Bells,
     config: Arc<Config>,
     budget: Arc<Budget>,
-    start: std::time::Instant,
+    clock: Clock,
     stopping: AtomicBool,
+    /// Told when the server is to stop.
+    stopped: Event,
     received: AtomicU64,
     sent: AtomicU64,
     panics: AtomicU64,
@@ -43,6 +54,13 @@ pub struct Traffic {
 }
 
 impl Shared {
+    /// How often records that have ended are removed, where nobody has asked for them before.
+    pub const SWEEP: Duration = Duration::from_millis(500);
+
+    /// How long a server waits before it accepts again, after the system had no descriptor or no memory for a
+    /// connection.
+    pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
     pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
         let store = Store::new(config)?;
         Ok(Self {
@@ -50,8 +68,9 @@ impl Shared {
             budget: store.budget().clone(),
             store: Mutex::new(store),
             bells: Bells::default(),
-            start: std::time::Instant::now(),
+            clock: Clock::start(),
             stopping: AtomicBool::new(false),
+            stopped: Event::new(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             panics: AtomicU64::new(0),
@@ -59,21 +78,70 @@ impl Shared {
     }
 
     pub(super) fn now(&self) -> Instant {
-        Instant::after_start(self.start.elapsed())
+        self.clock.now()
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Whether the server was told to stop. Connections look here often, so it is no more than one load.
-    pub(super) fn is_stopping(&self) -> bool {
+    pub fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
 
+    /// Tells the server and all of its connections to stop.
     pub(super) fn stop(&self) {
-        self.stopping.store(true, Relaxed);
+        self.stopping.store(true, SeqCst);
+        self.stopped.notify(usize::MAX);
+        self.bells.ring_all();
     }
 
-    /// The moment of the core as one of the operating system.
-    pub(super) fn system_time(&self, moment: Instant) -> tokio::time::Instant {
-        (self.start + moment.since_start()).into()
+    /// Waits until the server is told to stop.
+    pub async fn stopped(&self) {
+        while !self.is_stopping() {
+            let told = self.stopped.listen();
+            if !self.is_stopping() {
+                told.await;
+            }
+        }
+    }
+
+    /// A connection that was accepted, set up and told of its fate: the task that serves it, unless there is not even
+    /// room to refuse it.
+    pub fn accept<T: Transport>(
+        self: &Arc<Self>,
+        stream: io::Result<T>,
+        address: SocketAddr,
+    ) -> Option<Connection<T>> {
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                debug!(%address, %error, "connection lost before it was served");
+                return None;
+            }
+        };
+        let now = self.now();
+        let (config, budget) = (self.config.clone(), self.budget.clone());
+        let machine = match self.connect(address, now) {
+            Admission::Served(peer) => {
+                debug!(%address, owner = %peer.owner, "connected");
+                Machine::new(peer, config, budget)
+            }
+            Admission::TurnedAway(peer, refusal) => {
+                debug!(%address, %refusal, "connection turned away");
+                Machine::turned_away(peer, refusal, config, budget, now)
+            }
+            Admission::Dropped => return None,
+        };
+        let attendance = Attendance::new(self.clone(), machine.peer());
+        Some(Connection::new(stream, machine, attendance))
+    }
+
+    /// A connection's task has panicked, which is a fault of the server and ends that connection only.
+    pub fn connection_panicked(&self, fault: &dyn std::fmt::Display) {
+        self.panics.fetch_add(1, Relaxed);
+        error!(%fault, "handling a connection panicked; that connection is closed");
     }
 
     /// The store, for one call. A panic in one connection's call does not take it from the others.
@@ -83,10 +151,6 @@ impl Shared {
 
     pub(super) fn config(&self) -> &Arc<Config> {
         &self.config
-    }
-
-    pub(super) fn budget(&self) -> &Arc<Budget> {
-        &self.budget
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -105,18 +169,17 @@ impl Shared {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Removes what has ended.
-    pub(super) fn sweep(&self) {
+    /// Removes what has ended. To be called every [`SWEEP`](Self::SWEEP).
+    pub fn sweep(&self) {
         let now = self.now();
         let mut store = self.store();
         store.handle_timeout(now);
         self.release(store);
     }
 
-    /// A client connects.
-    pub(super) fn connect(&self, address: IpAddr, now: Instant) -> Admission {
+    fn connect(&self, address: SocketAddr, now: Instant) -> Admission {
         let mut store = self.store();
-        let admission = store.connect(address, now);
+        let admission = store.connect(address.ip(), now);
         self.release(store);
         admission
     }
@@ -134,15 +197,6 @@ impl Shared {
     /// The bells by which connections are called.
     pub(super) fn bells(&self) -> &Bells {
         &self.bells
-    }
-
-    pub(super) fn connection_ended(&self, ended: Result<(), JoinError>) {
-        if let Err(fault) = ended
-            && fault.is_panic()
-        {
-            self.panics.fetch_add(1, Relaxed);
-            error!(%fault, "handling a connection panicked; that connection is closed");
-        }
     }
 }
 

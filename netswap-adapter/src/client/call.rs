@@ -1,7 +1,9 @@
 //! One call: its request goes to the state machine, its answer comes back, and when it is dropped before that, the
 //! transaction is aborted.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,10 +12,10 @@ use netswap_core::error::ProtocolError;
 use netswap_core::time::Instant;
 use netswap_core::types::Xid;
 use netswap_core::wire::{Code, Reply, Request};
-use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::Error;
-use super::shared::{Answer, Piece, Shared, Waiter, wake};
+use super::shared::{Answer, Shared, wake};
+use super::slot::{Piece, Slot};
 
 /// A transaction that waits for its answer.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(super) struct Call<'a> {
     shared: &'a Shared,
     generation: u64,
     xid: Xid,
-    answer: oneshot::Receiver<Answer>,
+    slot: Arc<Slot>,
     answered: bool,
 }
 
@@ -41,8 +43,7 @@ impl<'a> Call<'a> {
         request: Request<Bytes>,
         options: Options,
     ) -> Result<Self, Error> {
-        Self::open(shared, options, None, None, |machine, now| machine.request_with(request, options, now))
-            .await
+        Self::open(shared, options, |machine, now| machine.request_with(request, options, now)).await
     }
 
     /// Makes a request whose answer comes in pieces, and then the rest of it.
@@ -50,49 +51,54 @@ impl<'a> Call<'a> {
         shared: &'a Shared,
         request: Request<Bytes>,
         idle_timeout: Option<Duration>,
-    ) -> Result<(Self, mpsc::UnboundedReceiver<Piece>), Error> {
-        let options = Options { idle_timeout, pieces: true, ..Options::default() };
-        let (sender, pieces) = mpsc::unbounded_channel();
-        let begin = |machine: &mut Machine, now| machine.request_with(request, options, now);
-        let call = Self::open(shared, options, Some(sender), None, begin).await?;
-        Ok((call, pieces))
+    ) -> Result<Self, Error> {
+        Self::start_with(shared, request, Options { idle_timeout, pieces: true, ..Options::default() }).await
     }
 
-    /// Makes a request whose data are provided later; the `Notify` tells when more of them are wanted.
+    /// Makes a request whose data are provided later.
     pub(super) async fn upload(
         shared: &'a Shared,
         request: Request<u32>,
         idle_timeout: Option<Duration>,
-    ) -> Result<(Self, Arc<Notify>), Error> {
+    ) -> Result<Self, Error> {
         let options = Options { idle_timeout, ..Options::default() };
-        let wanted = Arc::new(Notify::new());
-        let begin = |machine: &mut Machine, now| machine.upload(request, options, now);
-        let call = Self::open(shared, options, None, Some(wanted.clone()), begin).await?;
-        Ok((call, wanted))
+        Self::open(shared, options, |machine, now| machine.upload(request, options, now)).await
     }
 
     async fn open(
         shared: &'a Shared,
         options: Options,
-        pieces: Option<mpsc::UnboundedSender<Piece>>,
-        wanted: Option<Arc<Notify>>,
         begin: impl FnOnce(&mut Machine, Instant) -> Result<Xid, RequestError>,
     ) -> Result<Self, Error> {
-        let (done, answer) = oneshot::channel();
+        let slot = Arc::<Slot>::default();
         let mut state = shared.connected(options.idle_timeout).await?;
         let machine = state.machine().ok_or(Error::Closed)?;
         let xid = begin(machine, shared.now())?;
-        state.add_waiter(xid, Waiter { done, pieces, wanted });
+        state.add_waiter(xid, slot.clone());
         let generation = state.generation();
         wake(state);
-        Ok(Self { shared, generation, xid, answer, answered: false })
+        Ok(Self { shared, generation, xid, slot, answered: false })
     }
 
     /// The answer. May be dropped and called again.
     pub(super) async fn answer(&mut self) -> Answer {
-        let answer = (&mut self.answer).await;
+        poll_fn(|cx| self.poll_answer(cx)).await
+    }
+
+    pub(super) fn poll_answer(&mut self, cx: &Context<'_>) -> Poll<Answer> {
+        let answer = ready!(self.slot.poll_answer(cx));
         self.answered = true;
-        answer.unwrap_or(Err(Error::Closed))
+        Poll::Ready(answer)
+    }
+
+    /// The next piece of a download; `None` when there is the answer.
+    pub(super) async fn piece(&self) -> Option<Piece> {
+        poll_fn(|cx| self.slot.poll_piece(cx)).await
+    }
+
+    /// More data of an upload are wanted.
+    pub(super) fn poll_wanted(&self, cx: &Context<'_>) -> Poll<()> {
+        self.slot.poll_wanted(cx)
     }
 
     /// Takes out of the answer what the operation is answered with. The core lets no other reply through.

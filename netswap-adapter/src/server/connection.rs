@@ -1,20 +1,17 @@
 //! Moves the bytes of one connection.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
-use netswap_core::connection::{Connection, Phase};
+use netswap_core::connection::{Connection as Machine, Phase};
 use netswap_core::wire::READ_AT_MOST;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::shared::Attendance;
-use crate::timer::Timer;
+use crate::Transport;
 
 /// Slices written at a time: more than the output's window has.
 const SLICES_AT_MOST: usize = 128;
@@ -30,61 +27,53 @@ thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_AT_MOST]);
 }
 
-/// Serves one connection until it is closed.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    machine: Connection,
+/// The task that serves one connection until it is closed.
+#[derive(Debug)]
+#[must_use = "a connection that is not polled is not served"]
+pub struct Connection<T> {
+    stream: T,
+    machine: Machine,
     attendance: Attendance,
-    stop: CancellationToken,
-) {
-    let mut socket = Socket { stream, machine, attendance, timer: Timer::default(), shut_down: false };
-    let mut stop = pin!(stop.cancelled());
-    // The task's waker stays the same: polled once, the stop signal will wake it.
-    let mut waits_for_stop = false;
-    let mut last_reads = LAST_READS;
-    let closed = poll_fn(|cx| {
-        socket.attendance.bell.register(cx.waker());
+    shut_down: bool,
+    last_reads: u32,
+}
+
+impl<T: Transport + Unpin> Future for Connection<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Err(error) = ready!(self.poll_serve(cx)) else { return Poll::Ready(()) };
+        debug!(owner = %self.machine.peer().owner, %error, "connection lost");
+        Poll::Ready(())
+    }
+}
+
+impl<T: Transport> Connection<T> {
+    pub(super) fn new(stream: T, machine: Machine, attendance: Attendance) -> Self {
+        Self { stream, machine, attendance, shut_down: false, last_reads: LAST_READS }
+    }
+
+    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Mail, and the server's end, ring the bell.
+        self.attendance.bell.register(cx.waker());
         for _ in 0..STEPS_AT_A_TIME {
-            let moved = match socket.step(cx) {
-                Ok(moved) => moved,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            if socket.machine.phase() == Phase::Closed {
+            let moved = self.step(cx)?;
+            if self.machine.phase() == Phase::Closed {
                 return Poll::Ready(Ok(()));
             }
-            if socket.attendance.shared.is_stopping() && last_reads > 0 {
-                last_reads = if moved { last_reads - 1 } else { 0 };
-                if last_reads == 0 {
-                    let now = socket.attendance.shared.now();
-                    socket.machine.handle_shutdown(now);
+            if self.attendance.shared.is_stopping() && self.last_reads > 0 {
+                self.last_reads = if moved { self.last_reads - 1 } else { 0 };
+                if self.last_reads == 0 {
+                    self.machine.handle_shutdown(self.attendance.shared.now());
                 }
-                continue;
-            }
-            if !moved {
-                if !std::mem::replace(&mut waits_for_stop, true) && stop.as_mut().poll(cx).is_ready() {
-                    continue;
-                }
+            } else if !moved {
                 return Poll::Pending;
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    })
-    .await;
-    if let Err(error) = closed {
-        debug!(owner = %socket.machine.peer().owner, %error, "connection lost");
     }
-}
 
-struct Socket<S> {
-    stream: S,
-    machine: Connection,
-    attendance: Attendance,
-    timer: Timer,
-    shut_down: bool,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Does what can be done without waiting, reading and writing alike; whether there was anything.
     fn step(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut moved = false;
@@ -101,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         if self.machine.phase() == Phase::Draining
             && !self.shut_down
-            && let Poll::Ready(shut_down) = Pin::new(&mut self.stream).poll_shutdown(cx)
+            && let Poll::Ready(shut_down) = self.stream.poll_shutdown(cx)
         {
             shut_down?;
             self.shut_down = true;
@@ -113,8 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             moved = true;
         }
         let shared = &self.attendance.shared;
-        let deadline = || self.machine.poll_timeout().map(|at| shared.system_time(at));
-        if !moved && self.timer.poll(cx, deadline()).is_ready() {
+        let deadline = || self.machine.poll_timeout().and_then(|at| shared.clock().system_time(at));
+        if !moved && self.stream.poll_deadline(cx, deadline()).is_ready() {
             self.machine.handle_timeout(shared.now(), &mut &**shared);
             moved = true;
         }
@@ -128,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             *slot = IoSlice::new(bytes);
             filled += 1;
         }
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..filled]))?;
+        let written = ready!(self.stream.poll_write(cx, &slices[..filled]))?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -140,12 +129,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         READ_BUFFER.with_borrow_mut(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            let read = ready!(self.stream.poll_read(cx, buffer))?;
             let shared = &self.attendance.shared;
             let (now, engine) = (shared.now(), &mut &**shared);
-            let input = buffer.filled();
-            shared.count_received(input.len());
+            let input = &buffer[..read];
+            shared.count_received(read);
             if input.is_empty() {
                 self.machine.handle_eof(now, engine);
             } else {

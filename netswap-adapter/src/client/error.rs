@@ -60,7 +60,7 @@ pub enum Error {
         /// The server's version.
         version: u16,
     },
-    /// The answer is longer than this client takes whole: [`resolve_into`](super::Client::resolve_into) takes any record.
+    /// The answer is longer than this client takes whole: [`resolve_into`](super::Session::resolve_into) takes any record.
     #[error("the answer has {len} bytes, more than the {limit} bytes that this client takes")]
     ReplyTooLarge {
         /// Bytes of data in the answer.

@@ -1,32 +1,44 @@
 //! Setting up a server.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use netswap_core::config::{Config, ConfigError, Limits, Times};
 use netswap_core::identity::IdentityKey;
-use tokio::net::{ToSocketAddrs, lookup_host};
-use tokio_util::sync::CancellationToken;
 
-use super::shared::Shared;
-use super::{Server, ServerHandle};
-use crate::socket;
+use super::Shared;
+use crate::address::with_port;
+use crate::{Runtime, socket};
 
 /// The total of a server on a machine that does not tell how much memory it has.
 const FALLBACK_TOTAL: u64 = 1 << 30;
 
-/// Sets up a [`Server`]. Every setting has a sane default: see each.
-#[derive(Debug)]
+/// Where a server listens, and what it allows. Every setting has a sane default: see each. An address alone is all that
+/// `Server::bind` needs.
+#[derive(Clone, Debug)]
 #[must_use]
-pub struct ServerBuilder<A = (&'static str, u16)> {
-    address: A,
+pub struct ServerOptions {
+    address: String,
     limits: Option<Limits>,
     times: Times,
     identity_key: Option<IdentityKey>,
     seed: Option<[u8; 32]>,
     shutdown_deadline: Duration,
+}
+
+/// A server that has its address, for an adapter to run.
+#[derive(Debug)]
+pub struct Bound {
+    /// The socket, which does not block.
+    pub listener: TcpListener,
+    /// The address, with the port that it got.
+    pub local_address: SocketAddr,
+    /// What its connections share.
+    pub shared: Arc<Shared>,
+    /// How long connections may take to end after a shutdown.
+    pub shutdown_deadline: Duration,
 }
 
 /// Why a server does not start.
@@ -52,10 +64,24 @@ pub enum ServerError {
     Random(getrandom::Error),
 }
 
-impl Default for ServerBuilder {
+impl Default for ServerOptions {
     fn default() -> Self {
+        Self::new("127.0.0.1")
+    }
+}
+
+impl<A: ToString> From<A> for ServerOptions {
+    fn from(address: A) -> Self {
+        Self::new(address.to_string())
+    }
+}
+
+impl ServerOptions {
+    /// A server at `address`, "host:port". The port is 7420 where none is named, and port 0 gets a free one; an IPv6
+    /// address with a port stands in brackets. `[::]` listens on IPv6 and IPv4 alike.
+    pub fn new(address: impl Into<String>) -> Self {
         Self {
-            address: ("127.0.0.1", 7420),
+            address: address.into(),
             limits: None,
             times: Times::default(),
             identity_key: None,
@@ -63,13 +89,11 @@ impl Default for ServerBuilder {
             shutdown_deadline: Duration::from_secs(4),
         }
     }
-}
 
-impl<A: ToSocketAddrs> ServerBuilder<A> {
-    /// Where to listen; 127.0.0.1:7420 by default. Port 0 gets a free one. `[::]` listens on IPv6 and IPv4 alike.
-    pub fn listen<B: ToSocketAddrs>(self, address: B) -> ServerBuilder<B> {
-        let Self { limits, times, identity_key, seed, shutdown_deadline, .. } = self;
-        ServerBuilder { address, limits, times, identity_key, seed, shutdown_deadline }
+    /// Listens at another address.
+    pub fn listen(mut self, address: impl ToString) -> Self {
+        self.address = address.to_string();
+        self
     }
 
     /// The limits; by default those of [`Limits::new`] with half of the machine's memory as the total.
@@ -108,12 +132,12 @@ impl<A: ToSocketAddrs> ServerBuilder<A> {
         self
     }
 
-    /// Binds the address. The server accepts connections from now on and answers them when it [runs](Server::run).
+    /// Binds the address: what `Server::bind` of every adapter does.
     ///
     /// # Errors
     ///
     /// See [`ServerError`].
-    pub async fn bind(self) -> Result<Server, ServerError> {
+    pub async fn bind<R: Runtime>(self) -> Result<Bound, ServerError> {
         let identity_key = match self.identity_key {
             Some(key) => key,
             None => IdentityKey(random()?),
@@ -123,13 +147,13 @@ impl<A: ToSocketAddrs> ServerBuilder<A> {
         let config = Config { limits, times: self.times, identity_key, seed };
         let shared = Arc::new(Shared::new(config)?);
 
-        let mut addresses = lookup_host(self.address).await.map_err(ServerError::Address)?;
-        let address = addresses.next().ok_or_else(|| ServerError::Address(io::ErrorKind::NotFound.into()))?;
+        let addresses = R::lookup(&with_port(&self.address)).await.map_err(ServerError::Address)?;
+        let address =
+            *addresses.first().ok_or_else(|| ServerError::Address(io::ErrorKind::NotFound.into()))?;
         let bind_error = |error| ServerError::Bind { address, error };
         let listener = socket::listen(address).map_err(bind_error)?;
         let local_address = listener.local_addr().map_err(bind_error)?;
-        let handle = ServerHandle { shared, stop: CancellationToken::new() };
-        Ok(Server { listener, local_address, handle, shutdown_deadline: self.shutdown_deadline })
+        Ok(Bound { listener, local_address, shared, shutdown_deadline: self.shutdown_deadline })
     }
 }
 

@@ -5,7 +5,7 @@ use netswap_core::client::Replica;
 use netswap_core::types::{Pointer, Version};
 use netswap_core::wire::{Ending, Notification};
 
-use super::{Change, Client, Error, Watch};
+use super::{Change, Error, Session, Watch};
 
 /// A copy of a record that is kept up to date: the newest data and their version, whatever was written, folded or missed.
 ///
@@ -20,39 +20,8 @@ pub struct Mirror {
     ended: Option<Ending>,
 }
 
-impl Client {
-    /// Keeps a copy of a record. Returns when it has the record's data; of a reserved record at once, without any.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use netswap_tokio::{Access, Client};
-    /// # let server = netswap_tokio::Server::builder().listen("127.0.0.1:0").bind().await?;
-    /// # let address = server.local_address().to_string();
-    /// # tokio::spawn(server.run());
-    ///
-    /// let client = Client::connect(address).await?;
-    /// let pointer = client.create("the state of the game", Access::READ).await?;
-    ///
-    /// let mut mirror = client.mirror(pointer).await?;
-    /// assert_eq!(mirror.data(), "the state of the game");
-    ///
-    /// client.write_range(pointer, 17, "world").await?;
-    /// mirror.changed().await?;
-    /// assert_eq!(mirror.data(), "the state of the world");
-    /// assert_eq!(mirror.version().0, 2);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`watch`](Self::watch), [`Error::Ended`] when the record ends at that moment, and [`Error::ReplyTooLarge`] when it
-    /// is longer than this client takes whole.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: nothing is watched then.
+impl Session {
+    /// Keeps a copy of a record.
     pub async fn mirror(&self, pointer: Pointer) -> Result<Mirror, Error> {
         let watch = self.watch_data(pointer).await?;
         let live = watch.version() == Version::RESERVED;

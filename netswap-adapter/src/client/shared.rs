@@ -7,30 +7,31 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use event_listener::Event as Signal;
 use netswap_core::client::{Client as Machine, Config, Event, Failure, Outcome};
 use netswap_core::time::Instant;
 use netswap_core::types::{Pointer, Xid};
 use netswap_core::wire::Reply;
-use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::events::{ConnectionEvent, Events, Listeners};
+use super::slot::Slot;
 use super::watches::{WatchId, Watches};
 use super::{Disconnect, Error};
+use crate::runtime::within;
+use crate::{Clock, Sleep};
 
 /// The result of a call.
 pub(super) type Answer = Result<Reply<Bytes>, Error>;
-
-/// A piece of a download, with the length of the whole in bytes.
-pub(super) type Piece = (Bytes, u32);
 
 /// What the calls of a client and its driver share. The lock is held for one step, never across a wait.
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
     /// Told when there is a connection, when there is none for good, and when the client is to be closed.
-    changed: Notify,
+    changed: Signal,
     config: Config,
-    start: tokio::time::Instant,
+    clock: Clock,
+    sleep: fn(Duration) -> Option<Sleep>,
 }
 
 #[derive(Debug)]
@@ -38,7 +39,8 @@ pub(super) struct State {
     link: Link,
     /// Counts connections: an id means something on one of them only.
     generation: u64,
-    waiters: HashMap<Xid, Waiter>,
+    /// Who waits for a transaction.
+    waiters: HashMap<Xid, Arc<Slot>>,
     watches: Watches,
     /// Whether no more calls are taken.
     closing: bool,
@@ -56,24 +58,16 @@ enum Link {
     Closed,
 }
 
-/// Who waits for a transaction.
-#[derive(Debug)]
-pub(super) struct Waiter {
-    pub(super) done: oneshot::Sender<Answer>,
-    pub(super) pieces: Option<mpsc::UnboundedSender<Piece>>,
-    pub(super) wanted: Option<Arc<Notify>>,
-}
-
 /// What is on its way to those who wait for it: they are woken after the lock is released.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
-    answers: Vec<(Waiter, Answer)>,
+    answers: Vec<(Arc<Slot>, Answer)>,
     readers: Vec<Waker>,
 }
 
 impl Shared {
     /// With a connection that was just made.
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config, sleep: fn(Duration) -> Option<Sleep>) -> Self {
         let state = State {
             link: Link::Up(Box::new(Machine::new(config.clone()))),
             generation: 0,
@@ -83,7 +77,7 @@ impl Shared {
             driver: None,
             listeners: Listeners::default(),
         };
-        Self { state: Mutex::new(state), changed: Notify::new(), config, start: tokio::time::Instant::now() }
+        Self { state: Mutex::new(state), changed: Signal::new(), config, clock: Clock::start(), sleep }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -91,12 +85,12 @@ impl Shared {
     }
 
     pub(super) fn now(&self) -> Instant {
-        Instant::after_start(self.start.elapsed())
+        self.clock.now()
     }
 
-    /// A moment of the core as one of the runtime; `None` when it is beyond all time.
-    pub(super) fn system_time(&self, moment: Instant) -> Option<tokio::time::Instant> {
-        self.start.checked_add(moment.since_start())
+    /// A moment of the core as one of the system; `None` when it is beyond all time.
+    pub(super) fn system_time(&self, moment: Instant) -> Option<std::time::Instant> {
+        self.clock.system_time(moment)
     }
 
     /// Has the state when there is a connection, for which it waits up to `timeout` where there will be one again.
@@ -106,17 +100,22 @@ impl Shared {
         }
         let wait = async {
             loop {
-                let changed = self.changed.notified();
+                let changed = self.changed.listen();
                 if let Some(state) = self.is_connected()? {
                     return Ok(state);
                 }
                 changed.await;
             }
         };
-        let timed_out = |_| Err(Error::TimedOut { outcome: Outcome::NotDone });
-        tokio::time::timeout(timeout.unwrap_or(self.config.idle_timeout), wait)
-            .await
-            .unwrap_or_else(timed_out)
+        let time = (self.sleep)(timeout.unwrap_or(self.config.idle_timeout));
+        within(time, wait).await.unwrap_or(Err(Error::TimedOut { outcome: Outcome::NotDone }))
+    }
+
+    /// Waits, where there is a way to.
+    pub(super) async fn pause(&self, time: Duration) {
+        if let Some(pause) = (self.sleep)(time) {
+            pause.await;
+        }
     }
 
     fn is_connected(&self) -> Result<Option<MutexGuard<'_, State>>, Error> {
@@ -174,7 +173,7 @@ impl Shared {
         state.generation += 1;
         state.listeners.tell(&ConnectionEvent::Connected { address });
         drop(state);
-        self.changed.notify_waiters();
+        self.changed.notify(usize::MAX);
     }
 
     /// The connection has ended: everyone who waits for an answer is told. Whether there will be another connection.
@@ -196,7 +195,7 @@ impl Shared {
             state.close_link(cause, &mut deliveries);
         }
         drop(state);
-        self.changed.notify_waiters();
+        self.changed.notify(usize::MAX);
         deliver(&mut deliveries);
         again
     }
@@ -212,7 +211,7 @@ impl Shared {
         state.deliver(None, self.now(), &mut deliveries);
         state.close_link(Disconnect::Stopped, &mut deliveries);
         drop(state);
-        self.changed.notify_waiters();
+        self.changed.notify(usize::MAX);
         deliver(&mut deliveries);
     }
 
@@ -221,7 +220,7 @@ impl Shared {
         let mut state = self.lock();
         state.closing = true;
         wake(state);
-        self.changed.notify_waiters();
+        self.changed.notify(usize::MAX);
     }
 
     /// Waits until the client is to be closed.
@@ -236,7 +235,7 @@ impl Shared {
 
     async fn wait_for(&self, condition: impl Fn(&State) -> bool) {
         loop {
-            let changed = self.changed.notified();
+            let changed = self.changed.listen();
             if condition(&self.lock()) {
                 return;
             }
@@ -275,7 +274,7 @@ impl State {
         self.generation
     }
 
-    pub(super) fn add_waiter(&mut self, xid: Xid, waiter: Waiter) {
+    pub(super) fn add_waiter(&mut self, xid: Xid, waiter: Arc<Slot>) {
         self.waiters.insert(xid, waiter);
     }
 
@@ -319,15 +318,11 @@ impl State {
                     (xid, goes_on, Err(failed(failure, outcome, cause)))
                 }
                 Event::Piece { xid, data, total } => {
-                    if let Some(pieces) = waiters.get(&xid).and_then(|waiter| waiter.pieces.as_ref()) {
-                        let _ = pieces.send((data, total));
-                    }
+                    readers.extend(waiters.get(&xid).and_then(|waiter| waiter.put_piece((data, total))));
                     continue;
                 }
                 Event::Wanted { xid } => {
-                    if let Some(wanted) = waiters.get(&xid).and_then(|waiter| waiter.wanted.as_ref()) {
-                        wanted.notify_one();
-                    }
+                    readers.extend(waiters.get(&xid).and_then(|waiter| waiter.want()));
                     continue;
                 }
                 Event::Watching { xid, version } => {
@@ -373,8 +368,7 @@ pub(super) fn wake(mut state: MutexGuard<'_, State>) {
 /// Hands over answers, and wakes those who watch. To be called without the lock.
 pub(super) fn deliver(deliveries: &mut Deliveries) {
     for (waiter, answer) in deliveries.answers.drain(..) {
-        // Nobody hears it when the call has just been dropped.
-        let _ = waiter.done.send(answer);
+        waiter.put_answer(answer);
     }
     deliveries.readers.drain(..).for_each(Waker::wake);
 }

@@ -1,0 +1,12 @@
+//! A server, but for its accepting and its tasks.
+
+mod bell;
+mod connection;
+mod handle;
+mod options;
+mod shared;
+
+pub use connection::Connection;
+pub use handle::{ServerHandle, Statistics};
+pub use options::{Bound, ServerError, ServerOptions, default_total};
+pub use shared::{Shared, Traffic};

@@ -1,0 +1,132 @@
+//! A NetSwap server on tokio.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use netswap_adapter::server::Shared;
+pub use netswap_adapter::server::{
+    ServerError, ServerHandle, ServerOptions, Statistics, Traffic, default_total,
+};
+use netswap_adapter::socket;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time;
+use tracing::{error, info, warn};
+
+use crate::runtime::Tokio;
+use crate::stream::Stream;
+
+/// A server that is bound to its address and serves as long as [`run`](Self::run) runs.
+///
+/// It runs on any tokio runtime. On one with a single thread, set `event_interval` to 4 or so: after as many turns of
+/// connections at the latest the runtime asks the system what has arrived, and a connection's turn can take 256 KiB.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), netswap_tokio::ServerError> {
+/// use netswap_tokio::Server;
+///
+/// let server = Server::bind("127.0.0.1:0").await?;
+/// println!("listening on {}", server.local_address());
+///
+/// let handle = server.handle();
+/// let serving = tokio::spawn(server.run());
+/// // ... until somebody says
+/// handle.shutdown();
+/// serving.await.expect("the server does not panic");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    local_address: SocketAddr,
+    shared: Arc<Shared>,
+    shutdown_deadline: Duration,
+}
+
+impl Server {
+    /// Binds an address, "host:port" or what [`ServerOptions`] say. The server accepts connections from now on and
+    /// answers them when it [runs](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// See [`ServerError`].
+    pub async fn bind(options: impl Into<ServerOptions>) -> Result<Self, ServerError> {
+        let bound = options.into().bind::<Tokio>().await?;
+        let address = bound.local_address;
+        let listener =
+            TcpListener::from_std(bound.listener).map_err(|error| ServerError::Bind { address, error })?;
+        let (shared, shutdown_deadline) = (bound.shared, bound.shutdown_deadline);
+        Ok(Self { listener, local_address: address, shared, shutdown_deadline })
+    }
+
+    /// The address that the server is bound to, with the port that it got.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// A handle to look at the server and to stop it.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle::new(self.shared.clone())
+    }
+
+    /// Serves until [`ServerHandle::shutdown`] is called, then ends all connections in order, within the shutdown deadline.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the listener and all connections at once.
+    pub async fn run(self) {
+        let Self { listener, shared, shutdown_deadline, .. } = self;
+        let mut connections = JoinSet::new();
+        let mut sweep = time::interval(Shared::SWEEP);
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.stopped() => break,
+                Some(ended) = connections.join_next() => connection_ended(&shared, ended),
+                _ = sweep.tick() => shared.sweep(),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, address)) => {
+                        if let Some(connection) = shared.accept(prepared(stream), address) {
+                            connections.spawn(connection);
+                        }
+                    }
+                    Err(error) if socket::is_of_one_connection(&error) => {}
+                    Err(error) => {
+                        error!(%error, "cannot accept connections");
+                        time::sleep(Shared::ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        info!(connections = connections.len(), "stopping");
+        let all_ended = async {
+            while let Some(ended) = connections.join_next().await {
+                connection_ended(&shared, ended);
+            }
+        };
+        if time::timeout(shutdown_deadline, all_ended).await.is_err() {
+            warn!(connections = connections.len(), "shutdown deadline reached, closing what is left");
+            connections.shutdown().await;
+        }
+    }
+}
+
+fn prepared(stream: TcpStream) -> std::io::Result<Stream<TcpStream>> {
+    socket::prepare(SockRef::from(&stream))?;
+    Ok(Stream::new(stream))
+}
+
+fn connection_ended(shared: &Shared, ended: Result<(), JoinError>) {
+    if let Err(fault) = ended
+        && fault.is_panic()
+    {
+        shared.connection_panicked(&fault);
+    }
+}
