@@ -73,7 +73,7 @@ pub async fn connect<R: Runtime>(options: ConnectOptions) -> Result<(Session, Dr
     match greeted {
         Some(Ok(())) => {
             let dial = |options| Box::pin(async move { dial::<R>(&options).await }) as Dialing<_>;
-            driver.again = options.reconnect.then(|| Again { options, dial, sleep: R::sleep });
+            driver.again = options.reconnect.then_some(Again { options, dial, sleep: R::sleep });
             Ok((session, driver))
         }
         Some(Err(source)) => Err(Error::Greeting { address: address.to_string(), source: Box::new(source) }),

@@ -14,7 +14,7 @@ impl Session {
     /// Makes a record and gets its pointer. The caller owns it; `access` is what others may do
     /// (CREATE_RECORD, docs/PROTOCOL.md §3.4).
     pub async fn create(&self, data: Bytes, access: Access) -> Result<Pointer, Error> {
-        let request = Request::CreateRecord { access, data: data };
+        let request = Request::CreateRecord { access, data };
         self.call(request, created).await
     }
 
@@ -29,7 +29,7 @@ impl Session {
     /// Puts new data in the place of a record's old data, all at once, and gets the new version
     /// (REPLACE_RECORD, docs/PROTOCOL.md §3.7).
     pub async fn replace(&self, pointer: Pointer, data: Bytes) -> Result<Version, Error> {
-        let request = Request::ReplaceRecord { pointer, data: data };
+        let request = Request::ReplaceRecord { pointer, data };
         self.call(request, written).await
     }
 
@@ -65,7 +65,7 @@ impl Session {
     /// compared.
     pub async fn ping(&self, data: Bytes) -> Result<Duration, Error> {
         let start = Instant::now();
-        let request = Request::Ping { data: data };
+        let request = Request::Ping { data };
         self.call(request, |reply| if let Reply::Echo(_) = reply { Some(()) } else { None }).await?;
         Ok(start.elapsed())
     }

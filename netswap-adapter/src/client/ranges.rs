@@ -61,12 +61,12 @@ impl Session {
     /// Writes data over a part of a record, and gets the new version (WRITE_RANGE, docs/PROTOCOL.md §3.16). The record grows
     /// as far as needed; a gap between its end and `offset` is filled with zeros.
     pub async fn write_range(&self, pointer: Pointer, offset: u32, data: Bytes) -> Result<Version, Error> {
-        self.call(Request::WriteRange { pointer, offset, data: data }, written).await
+        self.call(Request::WriteRange { pointer, offset, data }, written).await
     }
 
     /// Adds data at the end of a record, and learns where they begin (APPEND, docs/PROTOCOL.md §3.17).
     pub async fn append(&self, pointer: Pointer, data: Bytes) -> Result<Appended, Error> {
-        self.call(Request::Append { pointer, data: data }, appended).await
+        self.call(Request::Append { pointer, data }, appended).await
     }
 
     /// Puts new data in the place of a record's old data if it still has this version, and gets the new one
@@ -77,7 +77,7 @@ impl Session {
         version: Version,
         data: Bytes,
     ) -> Result<Version, Error> {
-        self.call(Request::CompareAndReplace { pointer, version, data: data }, written).await
+        self.call(Request::CompareAndReplace { pointer, version, data }, written).await
     }
 
     /// Changes a record by what it holds: reads it, has `change` make new data of the old, and puts these in their place
