@@ -1,8 +1,8 @@
 //! Tells threads when their sockets are ready.
 //!
-//! One thread of the process waits for all sockets that somebody wants to read or write and cannot, and wakes who wants
-//! it. With that a thread can wait for its socket, its wake-ups by other threads and its deadlines all in one place, where it
-//! is parked, and needs no descriptor beside its socket's to be woken.
+//! One thread of the process waits for all sockets, and wakes who wants to read or write one and could not. With that a
+//! thread waits for its socket, its wake-ups by other threads and its deadlines all in one place, where it is parked, and
+//! needs no descriptor beside its socket's to be woken.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
@@ -71,12 +71,20 @@ struct Place(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What has become ready since somebody asked.
+    /// What has become ready since somebody looked.
     ready: Directions,
-    /// What the reactor waits for.
-    awaited: Directions,
+    /// Whether the other side sends no more, or something is wrong: reading tells, whenever it is tried.
+    ended: bool,
     /// Who is to be woken.
     waker: Option<Waker>,
+}
+
+/// What a poller tells of a socket.
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    key: u64,
+    ready: Directions,
+    ended: bool,
 }
 
 impl Reactor {
@@ -113,10 +121,10 @@ impl Inner {
                 error!(%error, "cannot wait for sockets");
                 thread::sleep(Duration::from_millis(50));
             }
-            for (key, ready) in events.drain(..) {
-                let place = lock(&self.places).get(&key).cloned();
+            for event in events.drain(..) {
+                let place = lock(&self.places).get(&event.key).cloned();
                 if let Some(place) = place {
-                    place.is_ready(ready);
+                    place.tell(event);
                 }
             }
         }
@@ -124,11 +132,10 @@ impl Inner {
 }
 
 impl Place {
-    fn is_ready(&self, ready: Directions) {
+    fn tell(&self, event: Event) {
         let mut state = lock(&self.0);
-        state.ready = state.ready.with(ready);
-        // Each event is told once.
-        state.awaited = Directions::NONE;
+        state.ready = state.ready.with(event.ready);
+        state.ended |= event.ended;
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
@@ -163,7 +170,7 @@ impl<S: AsFd> Source<S> {
         &self.io
     }
 
-    /// Does something with the socket once that does not block.
+    /// Does something with the socket when that does not block.
     pub(crate) fn poll_do<T>(
         &mut self,
         cx: &Context<'_>,
@@ -175,31 +182,34 @@ impl<S: AsFd> Source<S> {
                 return Poll::Pending;
             }
             match act(&mut self.io) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.exhausted(direction),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.ready = self.ready.without(direction);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return Poll::Ready(done),
             }
         }
     }
 
-    /// There is no more to be had in this direction for now.
+    /// Less was done than could have been: it is not worth trying again before the system says so, which it does when
+    /// something happens after that.
     pub(crate) fn exhausted(&mut self, direction: Directions) {
-        self.ready = self.ready.without(direction);
+        if !(direction.read && lock(&self.place.0).ended) {
+            self.ready = self.ready.without(direction);
+        }
     }
 
     /// Ready when it is worth trying.
     pub(crate) fn poll_ready(&mut self, cx: &Context<'_>, direction: Directions) -> Poll<io::Result<()>> {
         if !self.ready.contains(direction) {
             let mut state = lock(&self.place.0);
+            // What is told from here on is told of later.
             self.ready = self.ready.with(std::mem::take(&mut state.ready));
             if !self.ready.contains(direction) {
                 if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                     state.waker = Some(cx.waker().clone());
                 }
-                if !state.awaited.contains(direction) {
-                    state.awaited = state.awaited.with(direction);
-                    self.reactor.0.poller.arm(self.key, self.io.as_fd(), state.awaited)?;
-                }
+                self.reactor.0.poller.arm(self.key, direction);
                 return Poll::Pending;
             }
         }
@@ -216,4 +226,76 @@ impl<S: AsFd> Drop for Source<S> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (near, listener.accept().unwrap().0)
+    }
+
+    /// Both pollers keep the same contract, which this module relies on.
+    macro_rules! contract {
+        ($name:ident, $poller:path) => {
+            #[test]
+            fn $name() {
+                let poller = <$poller>::new().unwrap();
+                let (near, mut far) = pair();
+                let next = || {
+                    let mut told = Vec::new();
+                    while told.is_empty() {
+                        poller.wait(&mut told).unwrap();
+                    }
+                    assert!(told.len() == 1 && told[0].key == 7, "{told:?}");
+                    (told[0].ready, told[0].ended)
+                };
+                poller.add(7, near.as_fd()).unwrap();
+                poller.arm(7, Directions::WRITE);
+                assert_eq!(next(), (Directions::WRITE, false));
+                poller.arm(7, Directions::READ);
+                far.write_all(b"?").unwrap();
+                assert!(next().0.contains(Directions::READ));
+                // More is told of, though what was there was not read.
+                far.write_all(b"!").unwrap();
+                poller.arm(7, Directions::READ);
+                assert!(next().0.contains(Directions::READ));
+                far.shutdown(std::net::Shutdown::Write).unwrap();
+                poller.arm(7, Directions::READ);
+                assert!(next().0.contains(Directions::READ));
+                near.shutdown(std::net::Shutdown::Write).unwrap();
+                poller.arm(7, Directions::READ);
+                assert_eq!(next(), (Directions::BOTH, true));
+                // A wait that has nothing to tell can be ended, once.
+                let (other, _far) = pair();
+                poller.remove(7, near.as_fd());
+                poller.add(7, other.as_fd()).unwrap();
+                poller.wake();
+                let mut told = Vec::new();
+                poller.wait(&mut told).unwrap();
+                drop(other);
+            }
+        };
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    contract!(epoll_keeps_its_contract, epoll::Poller);
+    contract!(poll_keeps_its_contract, poll::Poller);
+
+    #[test]
+    fn the_reactor_ends_with_its_last_socket() {
+        let (one, other) = pair();
+        let (one, other) =
+            (Source::new(one, Directions::NONE).unwrap(), Source::new(other, Directions::NONE).unwrap());
+        let reactor = Arc::downgrade(&one.reactor);
+        assert!(std::ptr::eq(&*one.reactor, &*other.reactor));
+        drop((one, other));
+        assert!(reactor.upgrade().is_none());
+    }
 }

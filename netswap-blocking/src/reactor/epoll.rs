@@ -29,18 +29,14 @@ impl Poller {
         Ok(Self { epoll, wake })
     }
 
-    /// Adds a socket, for which nobody waits yet.
+    /// Adds a socket, of which is told from now on whenever something happens to it.
     pub(super) fn add(&self, key: u64, socket: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, socket, EventData::new_u64(key), EventFlags::ONESHOT)?)
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        Ok(epoll::add(&self.epoll, socket, EventData::new_u64(key), flags)?)
     }
 
-    /// Waits for a socket from now on, until it is ready once in any of these directions.
-    pub(super) fn arm(&self, key: u64, socket: BorrowedFd<'_>, directions: Directions) -> io::Result<()> {
-        let mut flags = EventFlags::ONESHOT;
-        flags.set(EventFlags::IN | EventFlags::RDHUP, directions.read);
-        flags.set(EventFlags::OUT, directions.write);
-        Ok(epoll::modify(&self.epoll, socket, EventData::new_u64(key), flags)?)
-    }
+    /// Somebody waits for a socket.
+    pub(super) fn arm(&self, _key: u64, _directions: Directions) {}
 
     pub(super) fn remove(&self, _key: u64, socket: BorrowedFd<'_>) {
         // It fails for a socket that is not there any more.
@@ -53,8 +49,8 @@ impl Poller {
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 
-    /// Waits until something is ready, and tells what.
-    pub(super) fn wait(&self, ready: &mut Vec<(u64, Directions)>) -> io::Result<()> {
+    /// Waits until something has happened, and tells what.
+    pub(super) fn wait(&self, told: &mut Vec<super::Event>) -> io::Result<()> {
         let mut events = [MaybeUninit::<Event>::uninit(); EVENTS_AT_MOST];
         let (events, _) = match epoll::wait(&self.epoll, &mut events, None) {
             Err(rustix::io::Errno::INTR) => return Ok(()),
@@ -68,9 +64,10 @@ impl Poller {
             }
             // What has failed or ended can be tried in either direction: that tells how.
             let over = flags.intersects(EventFlags::ERR | EventFlags::HUP);
-            let read = over || flags.intersects(EventFlags::IN | EventFlags::RDHUP);
+            let ended = over || flags.contains(EventFlags::RDHUP);
+            let read = ended || flags.contains(EventFlags::IN);
             let write = over || flags.contains(EventFlags::OUT);
-            ready.push((key, Directions { read, write }));
+            told.push(super::Event { key, ready: Directions { read, write }, ended });
         }
         Ok(())
     }

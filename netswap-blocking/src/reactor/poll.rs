@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{BorrowedFd, OwnedFd};
 
-use super::Directions;
+use super::{Directions, Event};
 
 /// Waits for sockets, of each of which it has a duplicate: none is closed while it is waited for.
 #[derive(Debug)]
@@ -39,13 +39,15 @@ impl Poller {
         Ok(())
     }
 
-    /// Waits for a socket from now on, until it is ready once in any of these directions.
-    pub(super) fn arm(&self, key: u64, _socket: BorrowedFd<'_>, directions: Directions) -> io::Result<()> {
-        if let Some(socket) = self.lock().get_mut(&key) {
-            socket.awaited = directions;
-        }
+    /// Somebody waits for a socket: what happens to it is told once, for all who do.
+    pub(super) fn arm(&self, key: u64, directions: Directions) {
+        let mut sockets = self.lock();
+        let Some(socket) = sockets.get_mut(&key).filter(|it| !it.awaited.contains(directions)) else {
+            return;
+        };
+        socket.awaited = socket.awaited.with(directions);
+        drop(sockets);
         self.wake();
-        Ok(())
     }
 
     pub(super) fn remove(&self, key: u64, _socket: BorrowedFd<'_>) {
@@ -60,8 +62,8 @@ impl Poller {
         let _ = self.wake.send(&[1]);
     }
 
-    /// Waits until something is ready, and tells what.
-    pub(super) fn wait(&self, ready: &mut Vec<(u64, Directions)>) -> io::Result<()> {
+    /// Waits until something has happened that somebody waits for, and tells what.
+    pub(super) fn wait(&self, told: &mut Vec<Event>) -> io::Result<()> {
         let awaited: Vec<_> = self
             .lock()
             .iter()
@@ -87,10 +89,10 @@ impl Poller {
         let mut sockets = self.lock();
         for ((key, ..), flags) in awaited.iter().zip(results).filter(|(_, flags)| !flags.is_empty()) {
             // What has failed or ended can be tried in either direction: that tells how.
-            let over = flags.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
-            let read = over || flags.contains(PollFlags::IN);
-            let write = over || flags.contains(PollFlags::OUT);
-            ready.push((*key, Directions { read, write }));
+            let ended = flags.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
+            let read = ended || flags.contains(PollFlags::IN);
+            let write = ended || flags.contains(PollFlags::OUT);
+            told.push(Event { key: *key, ready: Directions { read, write }, ended });
             if let Some(socket) = sockets.get_mut(key) {
                 socket.awaited = Directions::NONE;
             }
