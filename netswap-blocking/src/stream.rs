@@ -19,7 +19,7 @@ pub(crate) struct Stream<S: AsFd> {
 
 impl<S: AsFd> Stream<S> {
     pub(crate) fn new(stream: S) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&stream, true)?;
+        rustix::io::ioctl_fionbio(stream.as_fd(), true)?;
         Ok(Self { source: Source::new(stream, Directions::BOTH)? })
     }
 
@@ -61,7 +61,7 @@ impl<S: Read + Write + AsFd> Transport for Stream<S> {
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(rustix::net::shutdown(self.source.get(), Shutdown::Write)?))
+        Poll::Ready(Ok(rustix::net::shutdown(self.source.get().as_fd(), Shutdown::Write)?))
     }
 
     fn poll_deadline(&mut self, _: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
