@@ -161,9 +161,11 @@ impl<S: AsFd> Source<S> {
         let reactor = Reactor::of_process()?;
         let key = reactor.0.keys.fetch_add(1, SeqCst);
         let place = Arc::<Place>::default();
-        reactor.0.poller.add(key, io.as_fd())?;
+        // From the moment that the poller knows it, it is told of.
         lock(&reactor.0.places).insert(key, place.clone());
-        Ok(Self { io, ready, key, place, reactor })
+        let source = Self { io, ready, key, place, reactor };
+        source.reactor.0.poller.add(key, source.io.as_fd())?;
+        Ok(source)
     }
 
     pub(crate) fn get(&self) -> &S {

@@ -64,7 +64,7 @@ impl Sleeper {
                 None => thread::park(),
             }
         }
-        self.state.store(AWAKE, SeqCst);
+        self.state.swap(AWAKE, SeqCst);
     }
 }
 

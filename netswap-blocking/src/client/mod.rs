@@ -112,8 +112,9 @@ impl Client {
         Events::new(self.session.events())
     }
 
-    /// Closes the client, for all clones of it: calls that are under way get their answers, new ones get
-    /// [`Error::Closed`], and so do watches and those who wait for a connection. Returns when the connection is closed.
+    /// Closes the client, for all clones of it: calls that are under way get their answers, but for
+    /// [`resolve_wait`](Self::resolve_wait), and new ones get [`Error::Closed`]. So do watches, mirrors and those who wait
+    /// for a connection: no thread is left waiting, whichever closes the client. Returns when the connection is closed.
     pub fn close(&self) {
         wait(self.session.close());
     }
