@@ -12,8 +12,8 @@ use std::thread::{self, JoinHandle};
 
 use crate::wait::wait;
 
-/// The stack of a thread that carries out one future. Those of this crate use less than 20 KiB of it, also without
-/// optimisation; but a panic prints its backtrace, and events are logged, with whatever the program has for that. What
+/// The stack of a thread that carries out one future. This crate's need some 20 KiB of it, and 40 KiB without
+/// optimisation; but a panic prints its backtrace there, and events are logged by whatever the program has for that. What
 /// is not touched costs no memory.
 const STACK: usize = 256 * 1024;
 

@@ -69,14 +69,6 @@ impl Peer {
         self.0.answer()
     }
 
-    /// Whether nothing comes for so long.
-    pub(crate) fn is_silent(&mut self, time: Duration) -> bool {
-        self.0.0.set_read_timeout(Some(time)).unwrap();
-        let silent = self.0.0.peek(&mut [0]).is_err();
-        self.0.0.set_read_timeout(Some(crate::SOON)).unwrap();
-        silent
-    }
-
     pub(crate) fn expect_abort(&mut self, xid: u32) {
         let abort = Answer { xid, code: ABORT, access: 0, payload: vec![] };
         assert_eq!(self.request(), abort);
