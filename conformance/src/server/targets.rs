@@ -17,11 +17,13 @@ pub enum Target {
     Tokio,
     /// netswap-smol, over TCP.
     Smol,
+    /// netswap-blocking, over TCP.
+    Blocking,
 }
 
 impl Target {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Core, Self::Tokio, Self::Smol];
+    pub const ALL: [Self; 4] = [Self::Core, Self::Tokio, Self::Smol, Self::Blocking];
 
     /// What it is called.
     #[must_use]
@@ -30,6 +32,7 @@ impl Target {
             Self::Core => "core",
             Self::Tokio => "tokio",
             Self::Smol => "smol",
+            Self::Blocking => "blocking",
         }
     }
 
@@ -47,6 +50,7 @@ impl Target {
             Self::Core => anyhow::bail!("the core has no sockets"),
             Self::Tokio => start_tokio(options).await,
             Self::Smol => start_smol(options).await,
+            Self::Blocking => start_blocking(options),
         };
         running.context("the server does not start")
     }
@@ -86,4 +90,13 @@ async fn start_smol(options: ServerOptions) -> anyhow::Result<Running> {
     // It runs in any executor.
     let serving = tokio::spawn(server.run()).abort_handle();
     Ok(Running { port, stop: Box::new(move || handle.shutdown()), end: Box::new(move || serving.abort()) })
+}
+
+fn start_blocking(options: ServerOptions) -> anyhow::Result<Running> {
+    // At the end of a case its server stops in order, and need not wait for anybody.
+    let server = netswap_blocking::Server::bind(options)?;
+    let (port, handle) = (server.local_address().port(), server.handle());
+    std::thread::Builder::new().name("blocking-server".into()).spawn(move || server.run())?;
+    let end = handle.clone();
+    Ok(Running { port, stop: Box::new(move || handle.shutdown()), end: Box::new(move || end.shutdown()) })
 }
