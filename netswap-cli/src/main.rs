@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod ranges;
 mod records;
+mod runtimes;
 mod serve;
 mod session;
 mod signals;

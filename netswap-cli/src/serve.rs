@@ -1,96 +1,69 @@
 //! `netswap serve`: a server until a signal comes.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use netswap_tokio::core::config::{ConfigError, Limits, Times};
-use netswap_tokio::{Server, ServerError, ServerHandle, ServerOptions, default_total};
+use netswap_tokio::{ServerError, ServerHandle, ServerOptions, default_total};
 use tracing::{info, warn};
 
 use crate::args::{LimitArgs, Runtime, Serve};
 use crate::failure::{Exit, Failure};
 use crate::output;
-use crate::signals::Signals;
+use crate::runtimes::{self, NotServed};
+use crate::signals::SignalThread;
 
 /// How long connections may take to end after a signal: with all else that is to be done, it stays under 5 s.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(4);
 
-/// How many turns of connections go by before the system is asked what has arrived: few, or a busy connection would keep
-/// all others of its thread waiting.
-const EVENT_INTERVAL: u32 = 4;
-
 /// Runs a server until a signal stops it.
 pub(crate) fn run(args: Serve) -> Result<(), Failure> {
-    let Runtime::Tokio = args.runtime;
-    let mut builder = match args.threads.map(usize::from) {
-        Some(1) => tokio::runtime::Builder::new_current_thread(),
-        Some(threads) => {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder.worker_threads(threads);
-            builder
-        }
-        None => tokio::runtime::Builder::new_multi_thread(),
-    };
-    let runtime = builder
-        .event_interval(EVENT_INTERVAL)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format_args!("cannot start the runtime: {error}")))?;
-    let ended = runtime.block_on(serve(args));
-    runtime.shutdown_background();
-    ended
-}
-
-async fn serve(args: Serve) -> Result<(), Failure> {
     let limits = limits(&args.limits).map_err(refused_limits)?;
     let mut options = ServerOptions::new(args.listen.to_string())
         .limits(limits.clone())
         .times(Times { grace: args.grace, longest: args.max_lifetime, ..Times::default() })
         .shutdown_deadline(SHUTDOWN_DEADLINE);
-    if let Some(key) = args.identity_key {
-        options = options.identity_key(key.0);
+    if let Some(key) = &args.identity_key {
+        options = options.identity_key(key.0.clone());
     }
     if let Some(seed) = &args.seed {
         options = options.seed(seed.0);
     }
-    // Signals that come from now on stop the server in order.
-    let signals = Signals::listen()?;
-    let server = Server::bind(options).await.map_err(|error| match error {
-        ServerError::Config(error) => refused_limits(error),
-        error => Failure::failed(error),
+    let signals = SignalThread::start()?;
+    let mut running = None;
+    let ready = |address: SocketAddr, handle: ServerHandle| {
+        tell_limits(&limits, args.grace);
+        if !address.ip().to_canonical().is_loopback() {
+            warn!(
+                %address,
+                "other machines may reach this server: clients are known by their address alone, and nothing is encrypted"
+            );
+        }
+        if args.seed.is_some() {
+            warn!("pointers follow from --seed, and who knows it can guess them: for tests only");
+        }
+        // That nobody reads the line is no reason not to serve.
+        let _ = output::line(format_args!("netswap listening on {address}"));
+        signals.stop(handle.clone());
+        running = Some(handle);
+    };
+    let served = match args.runtime {
+        Runtime::Tokio => runtimes::tokio(options, args.threads, ready),
+        Runtime::Smol => runtimes::smol(options, args.threads, ready),
+        Runtime::Blocking => runtimes::blocking(options, args.threads, ready),
+    };
+    served.map_err(|error| match error {
+        NotServed::Server(ServerError::Config(error)) => refused_limits(error),
+        NotServed::Server(error) => Failure::failed(error),
+        NotServed::Failure(failure) => failure,
     })?;
-
-    let address = server.local_address();
-    tell_limits(&limits, args.grace);
-    if !address.ip().to_canonical().is_loopback() {
-        warn!(
-            %address,
-            "other machines may reach this server: clients are known by their address alone, and nothing is encrypted"
-        );
+    if let Some(handle) = running {
+        tell_statistics(&handle);
+        // The program ends now: giving millions of records back one by one would only take time.
+        std::mem::forget(handle);
     }
-    if args.seed.is_some() {
-        warn!("pointers follow from --seed, and who knows it can guess them: for tests only");
-    }
-    // That nobody reads the line is no reason not to serve.
-    let _ = output::line(format_args!("netswap listening on {address}"));
-
-    let handle = server.handle();
-    tokio::spawn(stop_by_signals(signals, handle.clone()));
-    server.run().await;
-    tell_statistics(&handle);
-    // The program ends now: giving millions of records back one by one would only take time.
-    std::mem::forget(handle);
     Ok(())
-}
-
-/// Stops the server at the first signal, in order; at the second at once.
-async fn stop_by_signals(mut signals: Signals, server: ServerHandle) {
-    let signal = signals.next().await;
-    info!("{} received, stopping; a second signal stops at once", signal.name());
-    server.shutdown();
-    let signal = signals.next().await;
-    warn!("{} received, stopped at once", signal.name());
-    std::process::exit(signal.exit().code().into());
 }
 
 fn limits(args: &LimitArgs) -> Result<Limits, ConfigError> {

@@ -1,6 +1,10 @@
 //! The signals that end the program: SIGINT (Ctrl-C) and SIGTERM.
 
-use std::io;
+use std::sync::mpsc;
+use std::{io, thread};
+
+use netswap_tokio::ServerHandle;
+use tracing::{info, warn};
 
 use crate::failure::{Exit, Failure};
 
@@ -84,6 +88,50 @@ impl Signals {
     pub(crate) async fn next(&mut self) -> Signal {
         self.0.recv().await;
         Signal::Interrupt
+    }
+}
+
+/// A thread of its own that listens for signals, whatever runtime the rest of the program has. From its start on, they
+/// do not end the program by themselves.
+#[derive(Debug)]
+pub(crate) struct SignalThread(mpsc::Sender<ServerHandle>);
+
+impl SignalThread {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// The system does not allow it.
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_listen)?;
+        let mut signals = {
+            let _runtime = runtime.enter();
+            Signals::listen()?
+        };
+        let (sender, server) = mpsc::channel::<ServerHandle>();
+        let listen = move || {
+            runtime.block_on(async {
+                let signal = signals.next().await;
+                info!("{} received, stopping; a second signal stops at once", signal.name());
+                // Without a server there is nothing to stop in order.
+                if let Ok(server) = server.recv() {
+                    server.shutdown();
+                    let signal = signals.next().await;
+                    warn!("{} received, stopped at once", signal.name());
+                    std::process::exit(signal.exit().code().into());
+                }
+                std::process::exit(signal.exit().code().into());
+            });
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(cannot_listen)?;
+        Ok(Self(sender))
+    }
+
+    /// Stops the server at the first signal, in order; at the second at once.
+    pub(crate) fn stop(self, server: ServerHandle) {
+        // The thread lives as long as the program.
+        let _ = self.0.send(server);
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) struct Serve {
         help_heading = "Threads"
     )]
     pub(crate) runtime: Runtime,
-    /// Worker threads; 1 does everything in the main thread [default: one for each core].
+    /// Worker threads of tokio and smol; 1 does everything in the main thread [default: one for each core].
     #[arg(long, env = "NETSWAP_THREADS", value_name = "N", help_heading = "Threads",
           value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
@@ -69,6 +69,10 @@ pub(crate) struct Serve {
 pub(crate) enum Runtime {
     /// The tokio runtime.
     Tokio,
+    /// The parts of the smol runtime.
+    Smol,
+    /// Blocking threads: one for each connection.
+    Blocking,
 }
 
 /// The limits of a server. What is over a limit is refused with the limit's name and value.

@@ -14,10 +14,31 @@ use crate::workspace::Workspace;
 
 /// The adapter that the others are compared with, and the others.
 const FIRST: &str = "netswap-tokio";
-const OTHERS: [&str; 2] = ["netswap-smol", "netswap-blocking"];
+const OTHERS: [&str; 2] = ["netswap-smol", BLOCKING];
 
 /// What only one adapter has: a file, or a public name in a file, and why.
-const ONLY: &[(&str, &str, &str, &str)] = &[];
+const ONLY: &[(&str, &str, &str, &str)] = &[
+    (BLOCKING, "wait.rs", "*", "how its threads wait, which the others leave to their runtimes"),
+    (BLOCKING, "threads.rs", "*", "starts and joins threads, as the others' runtimes do tasks"),
+    (BLOCKING, "reactor.rs", "*", "wakes threads when their sockets are ready, as the others' runtimes do"),
+    (BLOCKING, "reactor/epoll.rs", "*", "the reactor on Linux"),
+    (BLOCKING, "reactor/poll.rs", "*", "the reactor elsewhere"),
+    (BLOCKING, "client/watch.rs", "*", "an iterator where the others share a stream"),
+    (BLOCKING, "client/events.rs", "*", "an iterator where the others share a stream"),
+    (BLOCKING, "client/mirror.rs", "*", "blocks where the others share an async one"),
+    (BLOCKING, "client/stopper.rs", "*", "ends a wait from another thread, where the others drop the future"),
+    (BLOCKING, "client/mod.rs", "Stopper", "as above"),
+    (BLOCKING, "lib.rs", "Stopper", "as above"),
+    (
+        BLOCKING,
+        "timer.rs",
+        "Elapsed",
+        "the error of a wait that was too short, as the others' runtimes have it",
+    ),
+    (BLOCKING, "lib.rs", "Elapsed", "as above"),
+];
+
+const BLOCKING: &str = "netswap-blocking";
 
 /// The public names of every file of a crate, in order.
 type Surface = BTreeMap<PathBuf, Vec<String>>;
@@ -78,8 +99,7 @@ fn surface(root: &Path, name: &str) -> Result<Surface> {
         }
         let text = fs::read_to_string(&path)?;
         let parsed = syn::parse_file(&text).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut names = Vec::new();
-        parsed.items.iter().for_each(|item| public(item, &mut names));
+        let mut names = names(&parsed.items);
         names.retain(|name| !only(name));
         surface.insert(file, names);
     }
@@ -98,6 +118,17 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// The public names of a file: those that it passes on, sorted, and then its own in their order.
+fn names(items: &[Item]) -> Vec<String> {
+    let (mut passed_on, mut own) = (Vec::new(), Vec::new());
+    for item in items {
+        public(item, if matches!(item, Item::Use(_)) { &mut passed_on } else { &mut own });
+    }
+    passed_on.sort();
+    passed_on.extend(own);
+    passed_on
 }
 
 /// Adds the public names of an item.
@@ -138,8 +169,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Surface {
-        let mut names = Vec::new();
-        syn::parse_file(text).unwrap().items.iter().for_each(|item| public(item, &mut names));
+        let names = names(&syn::parse_file(text).unwrap().items);
         Surface::from([(PathBuf::from("lib.rs"), names)])
     }
 
