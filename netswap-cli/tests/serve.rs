@@ -15,6 +15,9 @@ use netswap_tokio::core::config::Limits;
 const PING: &[u8] = b"\0\0\0\x01\0\0\0\x02\x08\0hi";
 const PONG: &[u8] = b"\0\0\0\x01\0\0\0\x02\0\0hi";
 
+/// What `--runtime` takes.
+const RUNTIMES: [&str; 3] = ["tokio", "smol", "blocking"];
+
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -30,11 +33,27 @@ fn ping(stream: &mut TcpStream) {
 
 #[test]
 fn it_prints_its_address_and_serves() {
-    for threads in ["1", "2"] {
-        let server = Server::start(&["--threads", threads]);
+    let flags: [&[&str]; 6] = [
+        &["--threads", "1"],
+        &["--threads", "2"],
+        &["--runtime", "smol", "--threads", "1"],
+        &["--runtime", "smol", "--threads", "2"],
+        &["--runtime", "smol"],
+        &["--runtime", "blocking"],
+    ];
+    for flags in flags {
+        let server = Server::start(flags);
         assert_ne!(server.address.port(), 0);
-        ping(&mut connect(&server));
+        // More than there are threads.
+        let mut connections: Vec<_> = (0..5).map(|_| connect(&server)).collect();
+        connections.iter_mut().for_each(ping);
     }
+}
+
+#[test]
+fn threads_that_a_runtime_does_not_have_are_no_use() {
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--runtime", "blocking", "--threads", "2"];
+    run(&mut netswap(flags)).fails(2, &["--threads", "every connection has a thread of its own"]);
 }
 
 #[test]
@@ -87,8 +106,8 @@ fn the_environment_sets_what_flags_do_not() {
 
 #[test]
 fn a_signal_stops_it_in_order() {
-    for signal in ["TERM", "INT"] {
-        let server = Server::start(&[]);
+    for (runtime, signal) in RUNTIMES.iter().flat_map(|runtime| [(runtime, "TERM"), (runtime, "INT")]) {
+        let server = Server::start(&["--runtime", runtime]);
         let mut stream = connect(&server);
         ping(&mut stream);
         let start = Instant::now();
@@ -128,28 +147,32 @@ fn stuck(server: &Server) -> TcpStream {
 
 #[test]
 fn a_stuck_client_does_not_keep_it_from_stopping() {
-    let server = Server::start(&[]);
-    let stream = stuck(&server);
-    let start = Instant::now();
-    server.process.signal("TERM");
-    let (status, log) = server.process.ended();
-    assert_eq!(status.code(), Some(0), "{log}");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    assert!(log.contains("closing what is left"), "{log}");
-    drop(stream);
+    for runtime in RUNTIMES {
+        let server = Server::start(&["--runtime", runtime]);
+        let stream = stuck(&server);
+        let start = Instant::now();
+        server.process.signal("TERM");
+        let (status, log) = server.process.ended();
+        assert_eq!(status.code(), Some(0), "{runtime}: {log}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{runtime}: {:?}", start.elapsed());
+        assert!(log.contains("closing what is left"), "{runtime}: {log}");
+        drop(stream);
+    }
 }
 
 #[test]
 fn a_second_signal_stops_it_at_once() {
-    let server = Server::start(&[]);
-    let _stream = stuck(&server);
-    let start = Instant::now();
-    server.process.signal("TERM");
-    std::thread::sleep(Duration::from_millis(300));
-    server.process.signal("TERM");
-    let (status, log) = server.process.ended();
-    assert_eq!(status.code(), Some(143), "{log}");
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    for runtime in RUNTIMES {
+        let server = Server::start(&["--runtime", runtime]);
+        let _stream = stuck(&server);
+        let start = Instant::now();
+        server.process.signal("TERM");
+        std::thread::sleep(Duration::from_millis(300));
+        server.process.signal("TERM");
+        let (status, log) = server.process.ended();
+        assert_eq!(status.code(), Some(143), "{runtime}: {log}");
+        assert!(start.elapsed() < Duration::from_secs(2), "{runtime}: {:?}", start.elapsed());
+    }
 }
 
 #[test]
