@@ -13,6 +13,7 @@ use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cases::{self, Case};
+use crate::client;
 use crate::run::{Plan, Played, Summary};
 use crate::server::Mode;
 use crate::server::play::{Server, Verdict};
@@ -24,17 +25,22 @@ const EXAMPLES: &str = "Examples:
   conformance --server 192.0.2.1:7420       against a server in any language that runs already
   conformance --target tokio 5.1 watch      section 5.1, and cases with `watch` in their text
   conformance --mode cuts --seed 42 2.3-01  one case again, with the cuts of a run that failed
-  conformance --list 4.3                    which cases there are
+  conformance --client driver-tokio         all client cases, with this driver of a client
+  conformance --client 'node driver.js' 2.5 section 2.5, with a driver that has arguments
+  conformance --list 4.3                    which cases there are; with --client, which client cases
 
 With cargo: cargo run -p conformance -- --server 192.0.2.1:7420
 
 The exit code is 0 if something was played and all of it passed, 1 if not, and 2 if the suite
 could not do its work: a case file with an error, a wrong argument.";
 
-/// Of so many failures everything is shown, of the others the first line; JUnit has them all.
-const SHOWN_WHOLE: usize = 20;
+/// How many cases are played at once against servers.
+const AT_ONCE: usize = 64;
 
-/// Plays the NetSwap conformance suite: byte by byte, what a server has to answer.
+/// Of so many failures everything is shown, of the others the first line; JUnit has them all.
+pub(crate) const SHOWN_WHOLE: usize = 20;
+
+/// Plays the NetSwap conformance suite: byte by byte, what a server has to answer and how a client has to behave.
 #[derive(Debug, Parser)]
 #[command(name = "conformance", after_help = EXAMPLES)]
 pub struct Arguments {
@@ -43,6 +49,10 @@ pub struct Arguments {
     /// The server to be tested, which runs already. Cases that need a configuration of their own are skipped.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "target")]
     server: Option<String>,
+    /// Play client cases, with the driver that this command starts: a program and its arguments, split at spaces. See
+    /// docs/PORTING.md.
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["server", "target", "mode", "seed"])]
+    client: Option<String>,
     /// Servers of this project, which are started for every case; all of them by default.
     #[arg(long, value_enum)]
     target: Vec<Target>,
@@ -55,15 +65,15 @@ pub struct Arguments {
     /// With --server: play cases in which at most so many seconds pass.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     longest: u64,
-    /// How many cases are played at once. They mostly wait.
-    #[arg(long, value_name = "COUNT", default_value_t = 64)]
-    at_once: usize,
+    /// How many cases are played at once. They mostly wait: 64 by default, or with --client two for each core.
+    #[arg(long, value_name = "COUNT")]
+    at_once: Option<usize>,
     /// Write the results to this file as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// The directory of the case files.
-    #[arg(long, value_name = "DIRECTORY", default_value_os_t = case_directory())]
-    cases: PathBuf,
+    #[arg(long, value_name = "DIRECTORY")]
+    cases: Option<PathBuf>,
     /// Print the cases and play nothing.
     #[arg(long)]
     list: bool,
@@ -99,9 +109,19 @@ impl Modes {
 ///
 /// The suite cannot do its work.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let cases = cases::read(&arguments.cases)?;
-    let chosen =
-        |case: &Case| arguments.filter.is_empty() || arguments.filter.iter().any(|it| fits(case, it));
+    if let Some(command) = &arguments.client {
+        let choose = |id: &str, title: &str| arguments.choose(id, title);
+        return client::cli::run(client::cli::Arguments {
+            command: command.split_whitespace().map(Into::into).collect(),
+            directory: &arguments.directory("client"),
+            choose: &choose,
+            at_once: arguments.at_once,
+            junit: arguments.junit.as_deref(),
+            list: arguments.list,
+        });
+    }
+    let cases = cases::read(&arguments.directory("server"))?;
+    let chosen = |case: &Case| arguments.choose(&case.id, &case.title);
     let cases: Vec<Arc<Case>> = cases.into_iter().filter(|case| chosen(case)).map(Arc::new).collect();
     if arguments.list {
         let mut out = io::stdout().lock();
@@ -116,7 +136,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None if arguments.target.is_empty() => Target::ALL.map(Server::Started).to_vec(),
         None => arguments.target.iter().copied().map(Server::Started).collect(),
     };
-    let plan = Plan { cases, servers, modes, seed, at_once: arguments.at_once };
+    let at_once = arguments.at_once.unwrap_or(AT_ONCE);
+    let plan = Plan { cases, servers, modes, seed, at_once };
     let start = Instant::now();
     let played = tokio::runtime::Runtime::new()?.block_on(play(plan, seed));
     if let Some(path) = &arguments.junit {
@@ -126,12 +147,18 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(summarize(&played, seed, start.elapsed()))
 }
 
-/// Plays, shows how far it is, and tells what fails as it fails.
-async fn play(plan: Plan, seed: u64) -> Vec<Played> {
-    let bar = ProgressBar::new(plan.len() as u64);
+/// Shows how many of the plays have ended.
+pub(crate) fn bar(plays: usize) -> ProgressBar {
+    let bar = ProgressBar::new(plays as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len}, {elapsed} {msg}") {
         bar.set_style(style);
     }
+    bar
+}
+
+/// Plays, shows how far it is, and tells what fails as it fails.
+async fn play(plan: Plan, seed: u64) -> Vec<Played> {
+    let bar = bar(plan.len());
     let mut failed = 0;
     let played = plan.run(|play| {
         let Played { case, server, mode, verdict, .. } = play;
@@ -169,19 +196,37 @@ fn summarize(played: &[Played], seed: u64, took: Duration) -> ExitCode {
     cases.sort_unstable();
     cases.dedup();
     println!("{} cases in {:.1} s, seed {seed}", cases.len(), took.as_secs_f64());
+    verdict(&summary)
+}
+
+pub(crate) fn verdict(summary: &Summary) -> ExitCode {
     if summary.is_nothing() {
         println!("nothing was played, so nothing is shown");
     }
     if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+impl Arguments {
+    /// Whether a case is one of those that are to be played.
+    fn choose(&self, id: &str, title: &str) -> bool {
+        self.filter.is_empty() || self.filter.iter().any(|filter| fits(id, title, filter))
+    }
+
+    /// Where the case files are: beside the sources when cargo runs the program, or below the present directory.
+    fn directory(&self, sort: &str) -> PathBuf {
+        let sources = || std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let beside = || sources().unwrap_or_else(|| Path::new("conformance").into()).join(sort);
+        self.cases.clone().unwrap_or_else(beside)
+    }
+}
+
 /// Whether a case is one of those that a filter means.
-fn fits(case: &Case, filter: &str) -> bool {
+fn fits(id: &str, title: &str, filter: &str) -> bool {
     if filter.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-')) {
-        let rest = case.id.strip_prefix(filter);
+        let rest = id.strip_prefix(filter);
         return rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']));
     }
-    case.title.to_lowercase().contains(&filter.to_lowercase())
+    title.to_lowercase().contains(&filter.to_lowercase())
 }
 
 fn resolve(server: &str) -> anyhow::Result<SocketAddr> {
@@ -191,10 +236,4 @@ fn resolve(server: &str) -> anyhow::Result<SocketAddr> {
     let mut addresses: Vec<SocketAddr> = addresses.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);
     addresses.first().copied().with_context(|| format!("{server} has no address"))
-}
-
-/// Where the case files are: beside the sources when cargo runs the program, or below the present directory.
-fn case_directory() -> PathBuf {
-    let sources = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    sources.unwrap_or_else(|| Path::new("conformance").into()).join("server")
 }

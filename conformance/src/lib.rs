@@ -1,10 +1,12 @@
 //! The NetSwap conformance suite: what a server has to answer and how a client has to behave, byte by byte.
 //!
-//! The cases are text files whose format README.md describes: `server/*.txt` are played against servers.
+//! The cases are text files whose format README.md describes: `server/*.txt` are played against servers,
+//! `client/*.txt` against clients.
 #![forbid(unsafe_code)]
 
 pub mod cases;
 pub mod cli;
+pub mod client;
 pub mod junit;
 pub mod pattern;
 pub mod report;

@@ -151,8 +151,24 @@ impl Pattern {
     ///
     /// The offset of a byte that is not known: its name has not been bound.
     pub fn to_send(&self, names: &Names, scale: Scale) -> Result<Vec<u8>, usize> {
-        let bytes = self.bytes(names, scale);
-        bytes.iter().enumerate().map(|(offset, byte)| byte.ok_or(offset)).collect()
+        let mut bytes = Vec::with_capacity(self.len());
+        for run in &self.runs {
+            match run {
+                // Megabytes, perhaps.
+                Run::Repeated(byte, len) => bytes.resize(bytes.len() + len, *byte),
+                run => {
+                    for byte in run.bytes(names, scale) {
+                        bytes.push(byte.ok_or(bytes.len())?);
+                    }
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The names that it gives.
+    pub fn binds(&self) -> impl Iterator<Item = &str> {
+        self.runs.iter().filter_map(|run| if let Run::New(name, _) = run { Some(&**name) } else { None })
     }
 
     /// Gives names to what was received. It must have been found equal before.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use netswap_core::wire::Code;
+use netswap_core::wire::{ABORT, Code, Opcode};
 
 use crate::cases::Case;
 use crate::pattern::Names;
@@ -38,17 +38,34 @@ fn write_failure(
     let seed = if mode == Mode::Cuts { format!(" (seed {seed})") } else { String::new() };
     writeln!(f, "  server {server}, sent {}{seed}", mode.name())?;
     match problem {
-        Problem::Differs(difference) => write_difference(f, difference)?,
+        Problem::Differs(difference) => write_difference(f, difference, Speaker::Server)?,
         other => writeln!(f, "  {other}")?,
     }
     write_names(f, names)
+}
+
+/// How what was received differs from what was expected, field by field.
+#[must_use]
+pub fn difference(it: &Difference, speaker: Speaker) -> String {
+    let mut text = String::new();
+    let _ = write_difference(&mut text, it, speaker);
+    text
+}
+
+/// Who sends what is shown: the same numbers mean other things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// A client: requests.
+    Client,
+    /// A server: replies.
+    Server,
 }
 
 fn write_names(f: &mut String, names: &Names) -> fmt::Result {
     names.iter().try_for_each(|(name, bytes)| writeln!(f, "  ${name} is {}", hex(bytes)))
 }
 
-fn write_difference(f: &mut String, it: &Difference) -> fmt::Result {
+fn write_difference(f: &mut String, it: &Difference, speaker: Speaker) -> fmt::Result {
     if let Some(line) = &it.line {
         writeln!(f, "  the line: {}", line.text)?;
     }
@@ -60,8 +77,8 @@ fn write_difference(f: &mut String, it: &Difference) -> fmt::Result {
     };
     let known: Vec<Option<u8>> = it.received.iter().copied().map(Some).collect();
     let from = if it.at < it.expected.len() { start(&it.expected) } else { start(&known) };
-    let expected = Shown::first(it.expected.get(from..).unwrap_or_default());
-    let received = Shown::first(known.get(from..).unwrap_or_default());
+    let expected = Shown::first(it.expected.get(from..).unwrap_or_default(), speaker);
+    let received = Shown::first(known.get(from..).unwrap_or_default(), speaker);
     let field = field(it.at - from);
     writeln!(f, "  {} received something else, first in {field} (byte {}):", it.who, it.at)?;
     writeln!(f, "    {:11}{:38}  received", "", "expected")?;
@@ -100,12 +117,13 @@ struct Shown<'a> {
     bytes: &'a [Option<u8>],
     /// What comes after it.
     more: usize,
+    speaker: Speaker,
 }
 
 impl<'a> Shown<'a> {
-    fn first(stream: &'a [Option<u8>]) -> Self {
+    fn first(stream: &'a [Option<u8>], speaker: Speaker) -> Self {
         let end = packets(stream).first().map_or(0, |packet| packet.range.end);
-        Self { bytes: &stream[..end], more: stream.len() - end }
+        Self { bytes: &stream[..end], more: stream.len() - end, speaker }
     }
 
     fn row(&self, row: &str) -> String {
@@ -117,7 +135,9 @@ impl<'a> Shown<'a> {
         match row {
             "XID" => some(part(0, 4), number(part(0, 4))),
             "REMAINING" => some(part(4, 8), number(part(4, 8))),
-            "OPCODE" => some(part(8, 9), part(8, 9).first().map_or_else(String::new, |code| named(*code))),
+            "OPCODE" => {
+                some(part(8, 9), part(8, 9).first().map_or_else(String::new, |code| self.named(*code)))
+            }
             "ACCESS" => some(part(9, 10), self.access()),
             _ if self.bytes.len() <= HEADER => "none".into(),
             _ => format!("{} bytes", self.bytes.len() - HEADER),
@@ -127,6 +147,9 @@ impl<'a> Shown<'a> {
     /// What the ACCESS byte says.
     fn access(&self) -> String {
         let Some(Header { opcode, access, .. }) = Header::read(self.bytes) else { return String::new() };
+        if self.speaker == Speaker::Client {
+            return String::new();
+        }
         let meaning = match opcode {
             3 => ["", "version", "record length", "version and record length"].get(usize::from(access)),
             4 => [
@@ -165,6 +188,17 @@ impl<'a> Shown<'a> {
         meaning.filter(|it| !it.is_empty()).map_or_else(String::new, |meaning| format!(" {meaning}"))
     }
 
+    /// The name of an operation or of a reply code.
+    fn named(&self, code: Option<u8>) -> String {
+        let name = match (code, self.speaker) {
+            (None, _) => return String::new(),
+            (Some(ABORT), _) => Some("ABORT".into()),
+            (Some(code), Speaker::Client) => Opcode::from_u8(code).map(|it| it.to_string()),
+            (Some(code), Speaker::Server) => Code::from_u8(code).map(|it| it.to_string()),
+        };
+        format!(" {}", name.as_deref().unwrap_or("unknown"))
+    }
+
     /// The payload around one of its bytes, which is marked.
     fn around(&self, at: usize) -> String {
         let payload = self.bytes.get(HEADER..).unwrap_or_default();
@@ -189,15 +223,6 @@ impl<'a> Shown<'a> {
 
 fn some(bytes: &[Option<u8>], meaning: String) -> String {
     if bytes.is_empty() { "nothing".into() } else { format!("{}{meaning}", hex(bytes)) }
-}
-
-/// The name of a reply code.
-fn named(code: Option<u8>) -> String {
-    match code {
-        None => String::new(),
-        Some(255) => " ABORT".into(),
-        Some(code) => Code::from_u8(code).map_or(" unknown".into(), |code| format!(" {code}")),
-    }
 }
 
 /// Bytes in hexadecimal; `??` for those that may be any.

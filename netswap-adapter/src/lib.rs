@@ -23,4 +23,4 @@ pub mod server;
 pub mod socket;
 
 pub use clock::Clock;
-pub use runtime::{Runtime, Sleep, Transport};
+pub use runtime::{Runtime, Sleep, Transport, within};

@@ -49,7 +49,7 @@ pub trait Runtime: 'static {
 }
 
 /// What a future gives, or `None` when the time is over before. Without a time it takes as long as it takes.
-pub(crate) async fn within<F: Future>(time: Option<Sleep>, future: F) -> Option<F::Output> {
+pub async fn within<F: Future>(time: Option<Sleep>, future: F) -> Option<F::Output> {
     let (mut time, mut future) = (time, pin!(future));
     poll_fn(|cx| match (future.as_mut().poll(cx), &mut time) {
         (Poll::Ready(output), _) => Poll::Ready(Some(output)),

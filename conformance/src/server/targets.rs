@@ -15,11 +15,15 @@ pub enum Target {
     Core,
     /// netswap-tokio, over TCP.
     Tokio,
+    /// netswap-smol, over TCP.
+    Smol,
+    /// netswap-blocking, over TCP.
+    Blocking,
 }
 
 impl Target {
     /// Every one.
-    pub const ALL: [Self; 2] = [Self::Core, Self::Tokio];
+    pub const ALL: [Self; 4] = [Self::Core, Self::Tokio, Self::Smol, Self::Blocking];
 
     /// What it is called.
     #[must_use]
@@ -27,6 +31,8 @@ impl Target {
         match self {
             Self::Core => "core",
             Self::Tokio => "tokio",
+            Self::Smol => "smol",
+            Self::Blocking => "blocking",
         }
     }
 
@@ -43,6 +49,8 @@ impl Target {
         let running = match self {
             Self::Core => anyhow::bail!("the core has no sockets"),
             Self::Tokio => start_tokio(options).await,
+            Self::Smol => start_smol(options).await,
+            Self::Blocking => start_blocking(options),
         };
         running.context("the server does not start")
     }
@@ -74,4 +82,21 @@ async fn start_tokio(options: ServerOptions) -> anyhow::Result<Running> {
     let (port, handle) = (server.local_address().port(), server.handle());
     let serving = tokio::spawn(server.run()).abort_handle();
     Ok(Running { port, stop: Box::new(move || handle.shutdown()), end: Box::new(move || serving.abort()) })
+}
+
+async fn start_smol(options: ServerOptions) -> anyhow::Result<Running> {
+    let server = netswap_smol::Server::bind(options).await?;
+    let (port, handle) = (server.local_address().port(), server.handle());
+    // It runs in any executor.
+    let serving = tokio::spawn(server.run()).abort_handle();
+    Ok(Running { port, stop: Box::new(move || handle.shutdown()), end: Box::new(move || serving.abort()) })
+}
+
+fn start_blocking(options: ServerOptions) -> anyhow::Result<Running> {
+    // At the end of a case its server stops in order, and need not wait for anybody.
+    let server = netswap_blocking::Server::bind(options)?;
+    let (port, handle) = (server.local_address().port(), server.handle());
+    std::thread::Builder::new().name("blocking-server".into()).spawn(move || server.run())?;
+    let end = handle.clone();
+    Ok(Running { port, stop: Box::new(move || handle.shutdown()), end: Box::new(move || end.shutdown()) })
 }

@@ -74,7 +74,7 @@ impl<'a> Call<'a> {
         let mut state = shared.connected(options.idle_timeout).await?;
         let machine = state.machine().ok_or(Error::Closed)?;
         let xid = begin(machine, shared.now())?;
-        state.add_waiter(xid, slot.clone());
+        state.add_waiter(xid, slot.clone(), options.wait.is_some());
         let generation = state.generation();
         wake(state);
         Ok(Self { shared, generation, xid, slot, answered: false })

@@ -43,8 +43,9 @@ impl Session {
         self.shared().listen()
     }
 
-    /// Closes the session, for all clones of it: calls that are under way get their answers, new ones get
-    /// [`Error::Closed`](super::Error). Returns when the connection is closed.
+    /// Closes the session, for all clones of it: calls that are under way get their answers, but for
+    /// [`resolve_wait`](Self::resolve_wait), and new ones get [`Error::Closed`](super::Error). Returns when the connection
+    /// is closed.
     pub async fn close(&self) {
         self.shared().close();
         self.shared().closed().await;

@@ -40,13 +40,21 @@ pub(super) struct State {
     /// Counts connections: an id means something on one of them only.
     generation: u64,
     /// Who waits for a transaction.
-    waiters: HashMap<Xid, Arc<Slot>>,
+    waiters: HashMap<Xid, Waiter>,
     watches: Watches,
     /// Whether no more calls are taken.
     closing: bool,
     /// The driver, unless it has been woken.
     driver: Option<Waker>,
     listeners: Listeners,
+}
+
+/// Who waits for a transaction.
+#[derive(Debug)]
+struct Waiter {
+    slot: Arc<Slot>,
+    /// Whether it waits for something that may not come for long, which ends with the client.
+    patient: bool,
 }
 
 /// Whether there is a connection.
@@ -215,12 +223,16 @@ impl Shared {
         deliver(&mut deliveries);
     }
 
-    /// Takes no more calls; the driver ends when those under way have ended.
+    /// Takes no more calls; the driver ends when those under way have ended, of which those that may have to wait for
+    /// long end now.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closing = true;
+        let mut deliveries = Deliveries::default();
+        state.end_waits(self.now(), &mut deliveries);
         wake(state);
         self.changed.notify(usize::MAX);
+        deliver(&mut deliveries);
     }
 
     /// Waits until the client is to be closed.
@@ -274,8 +286,18 @@ impl State {
         self.generation
     }
 
-    pub(super) fn add_waiter(&mut self, xid: Xid, waiter: Arc<Slot>) {
-        self.waiters.insert(xid, waiter);
+    /// Who waits for a transaction; a `patient` one for as long as the client is not closed.
+    pub(super) fn add_waiter(&mut self, xid: Xid, slot: Arc<Slot>, patient: bool) {
+        self.waiters.insert(xid, Waiter { slot, patient });
+    }
+
+    /// Calls back what may have to wait for long.
+    fn end_waits(&mut self, now: Instant, deliveries: &mut Deliveries) {
+        let Self { link: Link::Up(machine), waiters, .. } = self else { return };
+        for (xid, waiter) in waiters.extract_if(|_, waiter| waiter.patient) {
+            machine.abort(xid, now);
+            deliveries.answers.push((waiter.slot, Err(Error::Closed)));
+        }
     }
 
     pub(super) fn watches(&mut self) -> &mut Watches {
@@ -318,11 +340,11 @@ impl State {
                     (xid, goes_on, Err(failed(failure, outcome, cause)))
                 }
                 Event::Piece { xid, data, total } => {
-                    readers.extend(waiters.get(&xid).and_then(|waiter| waiter.put_piece((data, total))));
+                    readers.extend(waiters.get(&xid).and_then(|waiter| waiter.slot.put_piece((data, total))));
                     continue;
                 }
                 Event::Wanted { xid } => {
-                    readers.extend(waiters.get(&xid).and_then(|waiter| waiter.want()));
+                    readers.extend(waiters.get(&xid).and_then(|waiter| waiter.slot.want()));
                     continue;
                 }
                 Event::Watching { xid, version } => {
@@ -337,7 +359,7 @@ impl State {
             };
             match answer {
                 Err(error) if watches.has(xid) => readers.extend(watches.lost(xid, error, goes_on)),
-                answer => answers.extend(waiters.remove(&xid).map(|waiter| (waiter, answer))),
+                answer => answers.extend(waiters.remove(&xid).map(|waiter| (waiter.slot, answer))),
             }
         }
         watches.arm(machine, now);

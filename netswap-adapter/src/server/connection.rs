@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
@@ -24,7 +25,28 @@ const LAST_READS: u32 = 16;
 
 thread_local! {
     /// What is read goes through here: one buffer for all connections of a thread, so that idle ones need none.
-    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_AT_MOST]);
+    static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Buffers that threads have released, for those that need one.
+static SPARE_BUFFERS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// More are not kept.
+const SPARE_AT_MOST: usize = 16;
+
+/// Releases the buffer of this thread, of which there are as many as connections, so that idle ones need none there
+/// either.
+pub fn release_read_buffer() {
+    let buffer = READ_BUFFER.take();
+    let mut spare = SPARE_BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if !buffer.is_empty() && spare.len() < SPARE_AT_MOST {
+        spare.push(buffer);
+    }
+}
+
+fn read_buffer() -> Vec<u8> {
+    let spare = SPARE_BUFFERS.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    spare.unwrap_or_else(|| vec![0; READ_AT_MOST])
 }
 
 /// The task that serves one connection until it is closed.
@@ -129,6 +151,9 @@ impl<T: Transport> Connection<T> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         READ_BUFFER.with_borrow_mut(|buffer| {
+            if buffer.is_empty() {
+                *buffer = read_buffer();
+            }
             let read = ready!(self.stream.poll_read(cx, buffer))?;
             let shared = &self.attendance.shared;
             let (now, engine) = (shared.now(), &mut &**shared);

@@ -6,7 +6,7 @@ mod handle;
 mod options;
 mod shared;
 
-pub use connection::Connection;
+pub use connection::{Connection, release_read_buffer};
 pub use handle::{ServerHandle, Statistics};
 pub use options::{Bound, ServerError, ServerOptions, default_total};
-pub use shared::{Shared, Traffic};
+pub use shared::{Shared, Traffic, panic_message};

@@ -1,5 +1,6 @@
 //! What all connections of a server share: the store behind its lock, the clock, the counters of bytes.
 
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{
@@ -198,6 +199,13 @@ impl Shared {
     pub(super) fn bells(&self) -> &Bells {
         &self.bells
     }
+}
+
+/// What a panic that was caught says.
+#[must_use]
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let literal = panic.downcast_ref::<&str>().copied();
+    literal.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("a panic without a message")
 }
 
 /// The store as the engine of a connection: the lock is held for one call, and never across a wait.

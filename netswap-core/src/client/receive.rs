@@ -68,9 +68,7 @@ impl Client {
         let lengths = transaction
             .lengths(header)
             .ok()
-            .filter(|lengths| {
-                lengths.allow(header.remaining) && transaction.wants(*lengths, header.remaining)
-            })
+            .filter(|lengths| lengths.allow(header.remaining) && transaction.wants(*lengths, header))
             .ok_or(bad)?;
         let reply = transaction.reply.insert(Incoming::new(*header));
         self.clock.watch(now + transaction.idle_timeout);

@@ -58,6 +58,7 @@ impl Client {
         match &request {
             Request::Ping { data } => transaction.ping = Some(data.clone()),
             Request::ReadRange { len, .. } => transaction.range = Some(*len),
+            Request::ResolveIfChanged { version, .. } => transaction.has_nothing = version.0 == 0,
             _ => {}
         }
         let xid = self.open(transaction);

@@ -11,7 +11,7 @@ use crate::client::incoming::Incoming;
 use crate::client::watching::Watching;
 use crate::time::Instant;
 use crate::types::Xid;
-use crate::wire::{BadReply, Header, Lengths, Opcode};
+use crate::wire::{BadReply, Code, Header, Lengths, Opcode};
 
 /// A transaction whose terminal has not arrived.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) struct Transaction {
     pub(super) ping: Option<Bytes>,
     /// How many bytes a READ_RANGE asked for.
     pub(super) range: Option<u32>,
+    /// Whether a RESOLVE_IF_CHANGED says that its caller has nothing: there is nothing that can be unchanged.
+    pub(super) has_nothing: bool,
     /// What is known of a watch, where this is one.
     pub(super) watching: Option<Watching>,
     /// The reply, or a watch's notification, while it arrives.
@@ -78,6 +80,7 @@ impl Transaction {
             ping: None,
             watching: None,
             range: None,
+            has_nothing: false,
             reply: None,
             pieces: false,
             held: 0,
@@ -111,9 +114,12 @@ impl Transaction {
         }
     }
 
-    /// Whether a reply of this length may be the answer: nobody is sent more of a range than was asked for.
-    pub(super) fn wants(&self, lengths: Lengths, len: u32) -> bool {
-        self.range.is_none_or(|range| lengths.data(len) <= range)
+    /// Whether a reply may be the answer which begins with this header: nobody is sent more of a range than was asked
+    /// for, nor told that nothing has changed who has nothing.
+    pub(super) fn wants(&self, lengths: Lengths, header: &Header) -> bool {
+        let unchanged = header.opcode == Code::NotModified as u8;
+        self.range.is_none_or(|range| lengths.data(header.remaining) <= range)
+            && !(unchanged && self.has_nothing)
     }
 
     /// What can be said of its effect, when the request leaves `whole` or not at all.

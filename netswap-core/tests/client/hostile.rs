@@ -78,6 +78,16 @@ fn more_of_a_range_than_was_asked_for() {
 }
 
 #[test]
+fn nothing_is_unchanged_for_whom_has_nothing() {
+    let read = |version| Request::ResolveIfChanged { pointer: Pointer(1), version: Version(version) };
+    expect(read(0), &header(X, 0, 10, 0), bad(10));
+    let mut peer = Peer::default();
+    let xid = peer.sent(read(1));
+    peer.reply(xid, Reply::NotModified);
+    assert_eq!(peer.events(), [replied(xid, Reply::NotModified)]);
+}
+
+#[test]
 fn a_second_reply() {
     let mut peer = Peer::default();
     let xid = peer.sent(create());

@@ -96,8 +96,8 @@ impl Client {
         self.session.events()
     }
 
-    /// Closes the client, for all clones of it: calls that are under way get their answers, new ones get
-    /// [`Error::Closed`]. Returns when the connection is closed.
+    /// Closes the client, for all clones of it: calls that are under way get their answers, but for
+    /// [`resolve_wait`](Self::resolve_wait), and new ones get [`Error::Closed`]. Returns when the connection is closed.
     ///
     /// # Cancel safety
     ///

@@ -121,3 +121,15 @@ async fn data_that_stop_half_way_time_out_however_long_the_wait_may_be() {
     });
     assert!(matches!(read, Err(Error::TimedOut { outcome: Outcome::NotDone })));
 }
+
+#[tokio::test]
+async fn closing_the_client_ends_a_wait() {
+    let server = start(options()).await;
+    let client = client(&server).await;
+    let pointer = client.reserve(Access::READ).await.unwrap();
+    let (read, ()) = tokio::join!(soon(client.resolve_wait(pointer, None)), async {
+        tokio::time::sleep(A_WHILE).await;
+        soon(client.close()).await;
+    });
+    assert!(matches!(read, Err(Error::Closed)));
+}

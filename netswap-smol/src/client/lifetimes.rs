@@ -1,0 +1,39 @@
+//! How long records live, and whose they become.
+
+use super::{Client, Error};
+use crate::{Lifetime, Pointer};
+
+/// # Lifetimes and owners
+///
+/// See docs/PROTOCOL.md §6.3 and §6.4.
+impl Client {
+    /// Sets how long a record that the caller owns lives, and whose it becomes then: all three settings anew
+    /// (SET_LIFETIME, docs/PROTOCOL.md §3.23).
+    ///
+    /// # Errors
+    ///
+    /// `AddressFault`, `AccessViolation`, `InvalidRequest` when a time is above the server's maximum or the heir is the caller,
+    /// and what every call can meet: see [`Error`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its end, the settings may be the old or the new ones.
+    pub async fn set_lifetime(&self, pointer: Pointer, lifetime: Lifetime) -> Result<(), Error> {
+        self.session.set_lifetime(pointer, lifetime).await
+    }
+
+    /// Asks the owner of a record for it (REQUEST_OWNERSHIP, docs/PROTOCOL.md §3.24). The owner hears of it with
+    /// [`Change::OwnershipRequested`](super::Change::OwnershipRequested) if it watches the record, and gives it away with
+    /// [`transfer`](Self::transfer) if it likes. That it was asked does not say that anybody heard it.
+    ///
+    /// # Errors
+    ///
+    /// `AddressFault`, `AccessViolation`, and what every call can meet: see [`Error`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its end, the owner may have been asked or not.
+    pub async fn request_ownership(&self, pointer: Pointer) -> Result<(), Error> {
+        self.session.request_ownership(pointer).await
+    }
+}
