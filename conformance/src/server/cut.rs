@@ -33,6 +33,9 @@ impl Mode {
 /// Of what is longer only so many bytes are sent one by one, and the rest in pieces that fit no packet.
 const ONE_BY_ONE: usize = 8 * 1024;
 
+/// The same where the time that it takes counts.
+const ONE_BY_ONE_IN_TIME: usize = 128;
+
 /// The length of those pieces: a prime number.
 const PIECE: usize = 1373;
 
@@ -40,6 +43,7 @@ const PIECE: usize = 1373;
 #[derive(Debug)]
 pub struct Cuts {
     mode: Mode,
+    one_by_one: usize,
     random: Rng,
 }
 
@@ -49,7 +53,13 @@ impl Cuts {
     pub fn new(mode: Mode, seed: u64, id: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         (seed, id).hash(&mut hasher);
-        Self { mode, random: Rng::with_seed(hasher.finish()) }
+        Self { mode, one_by_one: ONE_BY_ONE, random: Rng::with_seed(hasher.finish()) }
+    }
+
+    /// The same for a case in which the time counts that sending takes.
+    #[must_use]
+    pub fn in_time(self) -> Self {
+        Self { one_by_one: ONE_BY_ONE_IN_TIME, ..self }
     }
 
     /// The lengths of the pieces.
@@ -59,7 +69,7 @@ impl Cuts {
         while left > 0 {
             let piece = match self.mode {
                 Mode::Whole => left,
-                Mode::Bytes if len - left < ONE_BY_ONE => 1,
+                Mode::Bytes if len - left < self.one_by_one => 1,
                 Mode::Bytes => PIECE,
                 // Small pieces cut headers, large ones cut nothing: there must be some of all.
                 Mode::Cuts => match self.random.u8(0..8) {

@@ -87,6 +87,7 @@ pub struct Pace {
 /// The step at which the server does not do what the case says.
 pub async fn play(case: &Case, server: Listening<'_>, cuts: Cuts, pace: Pace) -> Result<(), Failure> {
     let (clients, names) = (BTreeMap::new(), Names::new());
+    let cuts = if case.time().is_zero() { cuts } else { cuts.in_time() };
     let mut table = Table { case, server, clients, names, cuts, pace, end_patience: pace.patience };
     let mut beginning = if case.time().is_zero() { None } else { BEGINNINGS.acquire().await.ok() };
     for step in &case.steps {
