@@ -13,7 +13,8 @@ const PING: [u8; 10] = [0, 0, 0, 1, 0, 0, 0, 0, 8, 0];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);
-    let (Some(server), Some(count), Some(pid)) = (arguments.next(), arguments.next(), arguments.next()) else {
+    let (Some(server), Some(count), Some(pid)) = (arguments.next(), arguments.next(), arguments.next())
+    else {
         eprintln!("usage: idle HOST:PORT CONNECTIONS PID");
         process::exit(2);
     };
@@ -54,7 +55,8 @@ impl Cost {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok())
         };
-        let (resident, threads) = (field("VmRSS:").ok_or("no VmRSS")?, field("Threads:").ok_or("no Threads")?);
+        let (resident, threads) =
+            (field("VmRSS:").ok_or("no VmRSS")?, field("Threads:").ok_or("no Threads")?);
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64;
         Ok(Self { resident: resident * 1024, threads, descriptors })
     }

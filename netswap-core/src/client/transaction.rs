@@ -118,7 +118,8 @@ impl Transaction {
     /// for, nor told that nothing has changed who has nothing.
     pub(super) fn wants(&self, lengths: Lengths, header: &Header) -> bool {
         let unchanged = header.opcode == Code::NotModified as u8;
-        self.range.is_none_or(|range| lengths.data(header.remaining) <= range) && !(unchanged && self.has_nothing)
+        self.range.is_none_or(|range| lengths.data(header.remaining) <= range)
+            && !(unchanged && self.has_nothing)
     }
 
     /// What can be said of its effect, when the request leaves `whole` or not at all.
