@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cases::{self, Case};
@@ -21,15 +21,17 @@ use crate::server::targets::Target;
 use crate::{junit, report};
 
 const EXAMPLES: &str = "Examples:
-  conformance                                every case against every server of this project
-  conformance --server 192.0.2.1:7420        against a server in any language that runs already
-  conformance --target tokio 5.1 watch       cases of section 5.1, and those with `watch` in their text
-  conformance --mode cuts --seed 42 2.3-01   one case again, with the cuts of a run that failed
-  conformance --client driver-tokio          every client case, with this driver of a client
-  conformance --client 'node driver.js' 2.5  the same of section 2.5, with a driver that has arguments
-  conformance --list 4.3                     which cases there are; with --client, which client cases
+  conformance                               all cases against all servers of this project
+  conformance --server 192.0.2.1:7420       against a server in any language that runs already
+  conformance --target tokio 5.1 watch      section 5.1, and cases with `watch` in their text
+  conformance --mode cuts --seed 42 2.3-01  one case again, with the cuts of a run that failed
+  conformance --client 'node driver.js'     all client cases, with the driver of a client
+  conformance --client driver-tokio 2.5     client cases of section 2.5
+  conformance --list 4.3                    which cases there are; with --client, which client cases
 
-The exit code is 0 if something was played and everything passed, 1 if not, and 2 if the suite itself
+With cargo: cargo run -p conformance -- --server 192.0.2.1:7420
+
+The exit code is 0 if something was played and all of it passed, 1 if not, and 2 if the suite
 could not do its work: a case file with an error, a wrong argument.";
 
 /// How many cases are played at once against servers.
@@ -54,9 +56,9 @@ pub struct Arguments {
     /// Servers of this project, which are started for every case; all of them by default.
     #[arg(long, value_enum)]
     target: Vec<Target>,
-    /// How what is sent is cut: as the file has it, byte by byte, in random pieces; in all these ways by default.
-    #[arg(long, value_enum)]
-    mode: Vec<Mode>,
+    /// How what is sent is cut: as the file has it, byte by byte, in random pieces, or in all these ways.
+    #[arg(long, value_enum, default_value = "all")]
+    mode: Vec<Modes>,
     /// The seed of random cuts; a random one by default, which is printed.
     #[arg(long)]
     seed: Option<u64>,
@@ -75,6 +77,30 @@ pub struct Arguments {
     /// Print the cases and play nothing.
     #[arg(long)]
     list: bool,
+}
+
+/// Ways in which bytes are sent, to be chosen from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Modes {
+    /// All lines that follow each other at once.
+    Whole,
+    /// Every byte by itself.
+    Bytes,
+    /// In pieces of random lengths.
+    Cuts,
+    /// In all these ways, one after the other.
+    All,
+}
+
+impl Modes {
+    fn has(self, mode: Mode) -> bool {
+        match self {
+            Self::Whole => mode == Mode::Whole,
+            Self::Bytes => mode == Mode::Bytes,
+            Self::Cuts => mode == Mode::Cuts,
+            Self::All => true,
+        }
+    }
 }
 
 /// Does what the command line says.
@@ -103,19 +129,14 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let seed = arguments.seed.unwrap_or_else(|| u64::from(fastrand::u32(..)));
-    let or_all = |modes: Vec<Mode>| if modes.is_empty() { Mode::ALL.to_vec() } else { modes };
+    let modes: Vec<Mode> =
+        Mode::ALL.into_iter().filter(|mode| arguments.mode.iter().any(|it| it.has(*mode))).collect();
     let servers = match &arguments.server {
         Some(server) => vec![Server::Remote(resolve(server)?, Duration::from_secs(arguments.longest))],
         None if arguments.target.is_empty() => Target::ALL.map(Server::Started).to_vec(),
         None => arguments.target.iter().copied().map(Server::Started).collect(),
     };
-    let plan = Plan {
-        cases,
-        servers,
-        modes: or_all(arguments.mode),
-        seed,
-        at_once: arguments.at_once.unwrap_or(AT_ONCE),
-    };
+    let plan = Plan { cases, servers, modes, seed, at_once: arguments.at_once.unwrap_or(AT_ONCE) };
     let start = Instant::now();
     let played = tokio::runtime::Runtime::new()?.block_on(play(plan, seed));
     if let Some(path) = &arguments.junit {

@@ -48,8 +48,8 @@ pub trait Engine {
     /// [called](crate::connection::Connection::handle_mail) because there is something.
     fn take_mail(&mut self, peer: Peer) -> Vec<Mail>;
 
-    /// Takes what a watch has not been told.
-    fn take_news(&mut self, peer: Peer, xid: Xid) -> Vec<Notification<Data>>;
+    /// Takes what a watch has not been told; `None`, and nothing is taken, when that has more than `room` bytes of data.
+    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>>;
 
     /// Gives up a watch or a waiting read.
     fn forget(&mut self, peer: Peer, xid: Xid);

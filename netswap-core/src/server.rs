@@ -180,8 +180,8 @@ impl Engine for Roof<'_> {
         Engine::take_mail(self.store, peer)
     }
 
-    fn take_news(&mut self, peer: Peer, xid: Xid) -> Vec<Notification<Data>> {
-        Engine::take_news(self.store, peer, xid)
+    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
+        Engine::take_news(self.store, peer, xid, room)
     }
 
     fn forget(&mut self, peer: Peer, xid: Xid) {

@@ -41,8 +41,8 @@ impl Engine for Later {
         std::mem::take(&mut self.mail)
     }
 
-    fn take_news(&mut self, _: Peer, _: Xid) -> Vec<Notification<Data>> {
-        Vec::new()
+    fn take_news(&mut self, _: Peer, _: Xid, _: u64) -> Option<Vec<Notification<Data>>> {
+        Some(Vec::new())
     }
 
     fn forget(&mut self, _: Peer, xid: Xid) {

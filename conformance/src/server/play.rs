@@ -26,7 +26,8 @@ const SLOWER_AGAIN: u32 = 4;
 /// How long anything may take before it counts as not done.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Cases in which no time passes that are played at once: they wait for nothing but each other.
+/// Cases in which no time passes that are played at once against servers of this process: they wait for nothing but
+/// each other.
 static BUSY: Semaphore = Semaphore::const_new(8);
 
 /// A server to play against.
@@ -66,7 +67,8 @@ impl Server {
         if let Some(reason) = self.obstacle(case) {
             return Verdict::Skipped(reason);
         }
-        let _turn = if case.time().is_zero() { BUSY.acquire().await.ok() } else { None };
+        let computes = matches!(self, Self::Started(_)) && case.time().is_zero();
+        let _turn = if computes { BUSY.acquire().await.ok() } else { None };
         let target = match self {
             Self::Started(Target::Core) => return verdict(memory::play(case, mode, seed, None)),
             Self::Started(target) => target,

@@ -19,11 +19,19 @@ use client::{Client, End};
 /// How long something that is wrong already is given to become complete, so that all of it can be shown.
 const AFTERMATH: Duration = Duration::from_millis(200);
 
+/// How long the end of a connection may take that is due because time has passed. Less than what a case leaves between
+/// a deadline and its end, so that a server that is late is found out.
+const PROMPT: Duration = Duration::from_millis(500);
+
 /// How many pieces a send may have before it counts as long.
 const MANY_PIECES: usize = 32;
 
 /// Long sends at one time. All at once would each take as long as all together, and count as too slow.
 static LONG_SENDS: Semaphore = Semaphore::const_new(2);
+
+/// Cases with times that are in what they do before the first time passes. Would all begin at once, the first of those
+/// times would be over before some of them could look.
+static BEGINNINGS: Semaphore = Semaphore::const_new(4);
 
 /// A server that listens.
 #[derive(Clone, Copy)]
@@ -79,11 +87,15 @@ pub struct Pace {
 /// The step at which the server does not do what the case says.
 pub async fn play(case: &Case, server: Listening<'_>, cuts: Cuts, pace: Pace) -> Result<(), Failure> {
     let (clients, names) = (BTreeMap::new(), Names::new());
-    let mut table = Table { case, server, clients, names, cuts, pace };
+    let mut table = Table { case, server, clients, names, cuts, pace, end_patience: pace.patience };
+    let mut beginning = if case.time().is_zero() { None } else { BEGINNINGS.acquire().await.ok() };
     for step in &case.steps {
+        let passes = matches!(step.action, Action::Pass(_));
+        beginning = beginning.filter(|_| !passes);
         if let Err(problem) = table.step(&step.action).await {
             return Err(Failure { line: step.line, problem, names: table.names });
         }
+        table.end_patience = if passes { pace.patience.min(PROMPT) } else { pace.patience };
     }
     Ok(())
 }
@@ -96,6 +108,8 @@ struct Table<'a> {
     names: Names,
     cuts: Cuts,
     pace: Pace,
+    /// How long the server may take to end a connection in the present step.
+    end_patience: Duration,
 }
 
 impl Table<'_> {
@@ -225,7 +239,7 @@ impl Table<'_> {
     }
 
     async fn closed(&mut self, who: Name) -> Result<(), Problem> {
-        let patience = self.pace.patience;
+        let patience = self.end_patience;
         let client = self.client(who)?;
         let waiting = client.wait_until(|received, ended| ended.is_some() || !received.is_empty());
         let in_time = tokio::time::timeout(patience, waiting).await.is_ok();
@@ -248,7 +262,7 @@ impl Table<'_> {
     }
 
     async fn dropped(&mut self, who: Name) -> Result<(), Problem> {
-        let patience = self.pace.patience;
+        let patience = self.end_patience;
         let client = self.client(who)?;
         client.set_reading(true);
         let waiting = client.wait_until(|_, ended| ended.is_some());

@@ -220,8 +220,8 @@ impl Engine for &Shared {
         self.store().take_mail(peer.id)
     }
 
-    fn take_news(&mut self, peer: Peer, xid: Xid) -> Vec<Notification<Data>> {
-        self.store().take_news(peer.id, xid)
+    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
+        self.store().take_news(peer.id, xid, room)
     }
 
     fn forget(&mut self, peer: Peer, xid: Xid) {

@@ -27,13 +27,18 @@ impl Connection {
         replies < limits.queued_replies as usize && self.output.len() < limits.queued_bytes
     }
 
-    /// Whether there is room for news: they leave some to replies, or they could keep requests from being read.
-    pub(super) fn has_room_for_news(&self) -> bool {
+    /// The bytes for which there is room in the next news, if there is any: they leave some to replies, or they could
+    /// keep requests from being read. While less than that waits, news of any length have room, or long ones might
+    /// never have.
+    pub(super) fn room_for_news(&self) -> Option<u64> {
         let limits = &self.config.limits;
         let replies = self.output.messages() + self.executing.len();
         let most = limits.queued_replies - limits.queued_replies / 4;
-        let bytes = limits.queued_bytes - (limits.queued_bytes / 4).min(KEPT_FREE_OF_NEWS);
-        replies < most as usize && self.output.len() < bytes
+        let kept = (limits.queued_bytes / 4).min(KEPT_FREE_OF_NEWS);
+        let waiting = self.output.len();
+        let room =
+            if waiting < kept { u64::MAX } else { (limits.queued_bytes - kept).saturating_sub(waiting) };
+        (replies < most as usize && room > 0).then_some(room)
     }
 
     pub(super) fn read_backlog(&mut self, now: Instant, engine: &mut impl Engine) {

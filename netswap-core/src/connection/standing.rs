@@ -38,16 +38,13 @@ impl Connection {
     /// Sends the news of watches, of each only when its earlier ones have left: what happens meanwhile folds into one.
     pub(super) fn tell_news(&mut self, engine: &mut impl Engine) {
         for _ in 0..self.newsworthy.len() {
-            if !self.has_room_for_news() {
-                break;
-            }
+            let Some(room) = self.room_for_news() else { break };
             let Some(xid) = self.newsworthy.pop_front() else { break };
-            if self.output.is_waiting(xid) {
-                self.newsworthy.push_back(xid);
-                continue;
-            }
-            for notification in engine.take_news(self.peer, xid) {
-                self.output.push(xid, notification.encode());
+            let told =
+                if self.output.is_waiting(xid) { None } else { engine.take_news(self.peer, xid, room) };
+            match told {
+                Some(told) => told.into_iter().for_each(|it| self.output.push(xid, it.encode())),
+                None => self.newsworthy.push_back(xid),
             }
         }
     }

@@ -32,8 +32,8 @@ impl Engine for Store {
         Store::take_mail(self, peer.id)
     }
 
-    fn take_news(&mut self, peer: Peer, xid: Xid) -> Vec<Notification<Data>> {
-        Store::take_news(self, peer.id, xid)
+    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
+        Store::take_news(self, peer.id, xid, room)
     }
 
     fn forget(&mut self, peer: Peer, xid: Xid) {

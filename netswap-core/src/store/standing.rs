@@ -80,6 +80,15 @@ impl News {
         matches!(self, Self { written: None, asked_before: None, owner: None, access: None, asked: None })
     }
 
+    /// Bytes of data in what is told.
+    fn len(&self, push: bool, record: &Record) -> usize {
+        match &self.written {
+            Some(Written::Range { data, .. }) => data.len(),
+            Some(Written::Newest) if push => record.data.len(),
+            _ => 0,
+        }
+    }
+
     /// The record has another owner. It was the former one who was asked for the record until now.
     fn changed_hands(&mut self, owner: Option<Owner>) {
         if owner.is_some() {
@@ -146,15 +155,19 @@ impl Store {
         self.connections.get_mut(&id).map_or_else(Vec::new, |it| core::mem::take(&mut it.desk.mail))
     }
 
-    /// What a watch has not been told; from now on it has been.
-    pub fn take_news(&mut self, id: ConnectionId, xid: Xid) -> Vec<Notification<Data>> {
+    /// What a watch has not been told; from now on it has been. `None`, and it has not, when that has more than `room`
+    /// bytes of data.
+    pub fn take_news(&mut self, id: ConnectionId, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
         let pointer = self.connections.get(&id).and_then(|it| it.desk.standing.get(&xid));
         let Some(record) = pointer.and_then(|pointer| self.records.get_mut(pointer)) else {
-            return Vec::new();
+            return Some(Vec::new());
         };
-        let Some(mut standing) = record.standing.take() else { return Vec::new() };
-        let watch = standing.watches.get_mut(&(id, xid));
-        let told = watch.map_or_else(Vec::new, |watch| watch.news.tell(watch.push, record));
+        let Some(mut standing) = record.standing.take() else { return Some(Vec::new()) };
+        let told = match standing.watches.get_mut(&(id, xid)) {
+            Some(watch) if watch.news.len(watch.push, record) as u64 > room => None,
+            Some(watch) => Some(watch.news.tell(watch.push, record)),
+            None => Some(Vec::new()),
+        };
         record.standing = Some(standing);
         told
     }
