@@ -25,8 +25,8 @@ const EXAMPLES: &str = "Examples:
   conformance --server 192.0.2.1:7420       against a server in any language that runs already
   conformance --target tokio 5.1 watch      section 5.1, and cases with `watch` in their text
   conformance --mode cuts --seed 42 2.3-01  one case again, with the cuts of a run that failed
-  conformance --client driver-tokio         all client cases, with this driver of a client
-  conformance --client 'node driver.js' 2.5 section 2.5, with a driver that has arguments
+  conformance --client 'node driver.js'     all client cases, with the driver of a client
+  conformance --client driver-tokio 2.5     client cases of section 2.5
   conformance --list 4.3                    which cases there are; with --client, which client cases
 
 With cargo: cargo run -p conformance -- --server 192.0.2.1:7420
@@ -136,8 +136,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None if arguments.target.is_empty() => Target::ALL.map(Server::Started).to_vec(),
         None => arguments.target.iter().copied().map(Server::Started).collect(),
     };
-    let at_once = arguments.at_once.unwrap_or(AT_ONCE);
-    let plan = Plan { cases, servers, modes, seed, at_once };
+    let plan = Plan { cases, servers, modes, seed, at_once: arguments.at_once.unwrap_or(AT_ONCE) };
     let start = Instant::now();
     let played = tokio::runtime::Runtime::new()?.block_on(play(plan, seed));
     if let Some(path) = &arguments.junit {

@@ -69,17 +69,11 @@ impl Driver {
 /// Makes a call and tells how it ended.
 async fn call(client: Arc<OnceLock<Client>>, line: Line, wanted: mpsc::UnboundedReceiver<()>) {
     let made = match (&*line.verb, client.get()) {
-        ("connect", _) => match line.options() {
-            Ok(options) => Client::connect(options).await.map_err(Failed::Call).map(|connected| {
-                let _ = client.set(connected);
-                line.returns()
-            }),
-            Err(error) => Err(error.into()),
-        },
+        ("connect", _) => connect(&client, &line).await,
         (_, None) => Err(BadLine::Unknown(format!("{} before connect", line.verb)).into()),
         ("watch", Some(client)) => watch(client, &line, wanted).await,
         ("events", Some(client)) => events(client, &line, wanted).await,
-        (_, Some(client)) => simple(client, &line).await,
+        (_, Some(client)) => once(client, &line).await,
     };
     match made {
         Ok(line) => println!("{line}"),
@@ -88,7 +82,13 @@ async fn call(client: Arc<OnceLock<Client>>, line: Line, wanted: mpsc::Unbounded
     }
 }
 
-async fn simple(client: &Client, line: &Line) -> Result<Line, Failed> {
+async fn connect(client: &OnceLock<Client>, line: &Line) -> Result<Line, Failed> {
+    let _ = client.set(Client::connect(line.options()?).await?);
+    Ok(line.returns())
+}
+
+/// Makes a call that has one result.
+async fn once(client: &Client, line: &Line) -> Result<Line, Failed> {
     let done = line.returns();
     let pointer = || line.get("pointer");
     let progress = |done, total| {
