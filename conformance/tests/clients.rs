@@ -1,6 +1,7 @@
 //! Every client case against the driver of every client, one test each.
 
-use std::path::Path;
+use std::env::consts::EXE_SUFFIX;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,17 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
 /// The drivers: a name, and the program.
-const DRIVERS: [(&str, &str); 1] = [("tokio", env!("CARGO_BIN_EXE_driver-tokio"))];
+fn drivers() -> [(&'static str, PathBuf); 4] {
+    let tokio = PathBuf::from(env!("CARGO_BIN_EXE_driver-tokio"));
+    // async-std is there for tests and examples only. Cargo builds examples with the tests.
+    let async_std = tokio.with_file_name("examples").join(format!("driver-async-std{EXE_SUFFIX}"));
+    [
+        ("tokio", tokio),
+        ("smol", env!("CARGO_BIN_EXE_driver-smol").into()),
+        ("async-std", async_std),
+        ("blocking", env!("CARGO_BIN_EXE_driver-blocking").into()),
+    ]
+}
 
 /// Cases wait for what is to come as long as a shared machine may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,10 +45,10 @@ fn main() -> ExitCode {
     };
     let mut trials = Vec::new();
     for case in cases.into_iter().map(Arc::new) {
-        for (name, program) in DRIVERS {
+        for (name, program) in drivers() {
             let (case, runtime) = (case.clone(), runtime.clone());
             trials.push(Trial::test(format!("{name}/{} {}", case.id, case.title), move || {
-                let command = [program.to_owned()];
+                let command = [program.display().to_string()];
                 match runtime.block_on(verdict(&case, &command, PATIENCE)) {
                     Verdict::Passed => Ok(()),
                     Verdict::PassedSlower(failure) => {

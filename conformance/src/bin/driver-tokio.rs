@@ -3,11 +3,11 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
-use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
 
-use conformance::client::{BadLine, Line};
-use netswap_tokio::{Client, Error};
+use conformance::client::{BadLine, Failed, Line};
+use conformance::make_call;
+use netswap_tokio::Client;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -75,11 +75,7 @@ async fn call(client: Arc<OnceLock<Client>>, line: Line, wanted: mpsc::Unbounded
         ("events", Some(client)) => events(client, &line, wanted).await,
         (_, Some(client)) => once(client, &line).await,
     };
-    match made {
-        Ok(line) => println!("{line}"),
-        Err(Failed::Call(error)) => println!("{}", line.fails(&error)),
-        Err(Failed::Line(error)) => println!("error {error}: {line}"),
-    }
+    println!("{}", made.map_or_else(|failed| failed.told(&line), |line| line.to_string()));
 }
 
 async fn connect(client: &OnceLock<Client>, line: &Line) -> Result<Line, Failed> {
@@ -89,108 +85,7 @@ async fn connect(client: &OnceLock<Client>, line: &Line) -> Result<Line, Failed>
 
 /// Makes a call that has one result.
 async fn once(client: &Client, line: &Line) -> Result<Line, Failed> {
-    let done = line.returns();
-    let pointer = || line.get("pointer");
-    let progress = |done, total| {
-        println!("{}", Line::new(line.number, "progress").with("done", done).with("total", total))
-    };
-    Ok(match &*line.verb {
-        "create" => done.with("pointer", client.create(line.data()?, line.get("access")?).await?),
-        "create_from" => {
-            let (data, length) = stream(line)?;
-            let pointer = client.create_from(data, length, line.get("access")?, progress).await?;
-            done.with("pointer", pointer)
-        }
-        "reserve" => done.with("pointer", client.reserve(line.get("access")?).await?),
-        "resolve" => done.with_data("data", &client.resolve(pointer()?).await?),
-        "resolve_wait" => {
-            let data = client.resolve_wait(pointer()?, line.millis("timeout")?).await?;
-            done.with_data("data", &data)
-        }
-        "resolve_into" => {
-            let mut data = Vec::new();
-            let length = client.resolve_into(pointer()?, &mut data, progress).await?;
-            done.with("length", length).with_data("data", &data)
-        }
-        "resolve_if_changed" => {
-            match client.resolve_if_changed(pointer()?, line.optional("version")?.map(version)).await? {
-                Some(new) => {
-                    done.with("changed", "yes").with("version", new.version).with_data("data", &new.data)
-                }
-                None => done.with("changed", "no"),
-            }
-        }
-        "read_range" => {
-            let range = client.read_range(pointer()?, line.get("offset")?, line.get("length")?).await?;
-            done.with("version", range.version)
-                .with("length", range.record_len)
-                .with_data("data", &range.data)
-        }
-        "replace" => done.with("version", client.replace(pointer()?, line.data()?).await?),
-        "replace_from" => {
-            let (data, length) = stream(line)?;
-            done.with("version", client.replace_from(pointer()?, data, length, progress).await?)
-        }
-        "write_range" => {
-            let written = client.write_range(pointer()?, line.get("offset")?, line.data()?).await?;
-            done.with("version", written)
-        }
-        "append" => {
-            let appended = client.append(pointer()?, line.data()?).await?;
-            done.with("version", appended.version).with("offset", appended.offset)
-        }
-        "compare_and_replace" => {
-            let has = version(line.get("version")?);
-            done.with("version", client.compare_and_replace(pointer()?, has, line.data()?).await?)
-        }
-        "update" => {
-            let added = line.data()?;
-            done.with("version", client.update(pointer()?, |old| [old, &added[..]].concat()).await?)
-        }
-        "fetch_add" => {
-            let added = client.fetch_add(pointer()?, line.get("offset")?, line.get("delta")?).await?;
-            done.with("version", added.version).with("value", added.value)
-        }
-        "stat" => done.with_stat(&client.stat(pointer()?).await?),
-        "set_permissions" => {
-            client.set_permissions(pointer()?, line.get("access")?).await?;
-            done
-        }
-        "set_lifetime" => {
-            client.set_lifetime(pointer()?, line.lifetime()?).await?;
-            done
-        }
-        "delete" => {
-            client.delete(pointer()?).await?;
-            done
-        }
-        "takeover" => {
-            client.takeover(pointer()?).await?;
-            done
-        }
-        "transfer" => {
-            client.transfer(pointer()?, line.get("owner")?).await?;
-            done
-        }
-        "request_ownership" => {
-            client.request_ownership(pointer()?).await?;
-            done
-        }
-        "list" => {
-            let pointers: Vec<_> = client.list().await?.iter().map(ToString::to_string).collect();
-            done.with("pointers", pointers.join(","))
-        }
-        "identify" => done.with_identity(&client.identify().await?),
-        "ping" => {
-            client.ping(line.data()?).await?;
-            done
-        }
-        "close" => {
-            client.close().await;
-            done
-        }
-        call => return Err(BadLine::Unknown(call.into()).into()),
-    })
+    Ok(make_call!(client, line, .await))
 }
 
 /// Watches a record, and tells of one change each time that one is asked for.
@@ -227,33 +122,4 @@ async fn events(
         }
     }
     Ok(Line::new(line.number, "ends"))
-}
-
-/// The data of an upload, and how long they are said to be.
-fn stream(line: &Line) -> Result<(Cursor<Vec<u8>>, u64), BadLine> {
-    let data = line.data()?;
-    let length = line.optional("length")?.unwrap_or(data.len() as u64);
-    Ok((Cursor::new(data), length))
-}
-
-fn version(number: u64) -> netswap_tokio::Version {
-    netswap_tokio::Version(number)
-}
-
-/// Why there is no result: the call failed, or there was none that could be made.
-enum Failed {
-    Call(Error),
-    Line(BadLine),
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl From<BadLine> for Failed {
-    fn from(error: BadLine) -> Self {
-        Self::Line(error)
-    }
 }

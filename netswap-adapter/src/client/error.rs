@@ -94,6 +94,10 @@ pub enum Error {
     /// The record that a [`Mirror`](super::Mirror) follows has ended, or may not be read any more.
     #[error("{0}")]
     Ended(Ending),
+    /// The caller ended the call, in a client whose calls cannot be dropped. What it would have changed may be changed or
+    /// not.
+    #[error("the call was cancelled")]
+    Cancelled,
     /// The client was closed, or has lost its connection and does not connect again. Nothing was sent.
     #[error("the connection is closed")]
     Closed,
@@ -137,6 +141,8 @@ pub enum ErrorKind {
     Io,
     /// The record that was followed has ended.
     Ended,
+    /// The caller ended the call.
+    Cancelled,
     /// The client is closed.
     Closed,
 }
@@ -160,6 +166,7 @@ impl Error {
             Self::ReplyTooLarge { .. } | Self::TooManyRequests { .. } | Self::DataTooLong => ErrorKind::Limit,
             Self::Read(_) | Self::ReadTooShort { .. } | Self::Write(_) => ErrorKind::Io,
             Self::Ended(_) => ErrorKind::Ended,
+            Self::Cancelled => ErrorKind::Cancelled,
             Self::Closed => ErrorKind::Closed,
         }
     }
@@ -185,6 +192,7 @@ impl Error {
             Self::TimedOut { outcome } | Self::Aborted { outcome } | Self::ConnectionLost { outcome, .. } => {
                 *outcome
             }
+            Self::Cancelled => Outcome::Unknown,
             _ => Outcome::NotDone,
         }
     }

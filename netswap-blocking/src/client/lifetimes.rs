@@ -1,7 +1,6 @@
 //! How long records live, and whose they become.
 
 use super::{Client, Error};
-use crate::wait::wait;
 use crate::{Lifetime, Pointer};
 
 /// # Lifetimes and owners
@@ -16,7 +15,7 @@ impl Client {
     /// `AddressFault`, `AccessViolation`, `InvalidRequest` when a time is above the server's maximum or the heir is the caller,
     /// and what every call can meet: see [`Error`].
     pub fn set_lifetime(&self, pointer: Pointer, lifetime: Lifetime) -> Result<(), Error> {
-        wait(self.session.set_lifetime(pointer, lifetime))
+        self.wait(self.session.set_lifetime(pointer, lifetime))
     }
 
     /// Asks the owner of a record for it (REQUEST_OWNERSHIP, docs/PROTOCOL.md §3.24). The owner hears of it with
@@ -27,6 +26,6 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, and what every call can meet: see [`Error`].
     pub fn request_ownership(&self, pointer: Pointer) -> Result<(), Error> {
-        wait(self.session.request_ownership(pointer))
+        self.wait(self.session.request_ownership(pointer))
     }
 }

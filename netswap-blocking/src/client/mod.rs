@@ -67,6 +67,7 @@ pub use watch::Watch;
 #[derive(Clone, Debug)]
 pub struct Client {
     session: Session,
+    stopper: Option<Stopper>,
 }
 
 impl Client {
@@ -80,7 +81,7 @@ impl Client {
     pub fn connect(to: impl Into<ConnectOptions>) -> Result<Self, Error> {
         let (session, driver) = wait(adapter::connect::<Blocking>(to.into()))?;
         spawn("netswap-client", driver.run()).map_err(no_thread)?;
-        Ok(Self { session })
+        Ok(Self { session, stopper: None })
     }
 
     /// A client over a stream that was made elsewhere: a connected socket, of TCP or another sort. It must keep no bytes
@@ -96,14 +97,41 @@ impl Client {
         S: Read + Write + AsFd,
     {
         let (session, driver) = adapter::connect_with::<Blocking, _>(Stream::new(stream)?, &options);
-        Ok((Self { session }, Driver(driver)))
+        Ok((Self { session, stopper: None }, Driver(driver)))
     }
 
     /// The same client, of which requests fail when none of their bytes move for this long, in the place of
     /// [`ConnectOptions::request_timeout`].
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { session: self.session.with_timeout(timeout) }
+        Self { session: self.session.with_timeout(timeout), stopper: self.stopper.clone() }
+    }
+
+    /// The same client, of which another thread can end all calls, now and in future, with the [`Stopper`]: they fail with
+    /// [`Error::Cancelled`]. A request that is ended so is called back where it still can be, and the server is told where
+    /// it must be. Other calls are not disturbed.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use netswap_blocking::{Access, Client, Error};
+    /// # let server = netswap_blocking::Server::bind("127.0.0.1:0")?;
+    /// # let address = server.local_address().to_string();
+    /// # std::thread::spawn(|| server.run());
+    ///
+    /// let client = Client::connect(address)?;
+    /// let pointer = client.reserve(Access::READ)?;
+    ///
+    /// let (download, stopper) = client.stoppable();
+    /// let waiting = std::thread::spawn(move || download.resolve_wait(pointer, None));
+    /// stopper.stop();
+    /// assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stoppable(&self) -> (Self, Stopper) {
+        let stopper = Stopper::default();
+        (Self { session: self.session.clone(), stopper: Some(stopper.clone()) }, stopper)
     }
 
     /// What happens to the connection from now on.
@@ -117,6 +145,14 @@ impl Client {
     /// for a connection: no thread is left waiting, whichever closes the client. Returns when the connection is closed.
     pub fn close(&self) {
         wait(self.session.close());
+    }
+
+    /// Waits for a call.
+    fn wait<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match &self.stopper {
+            None => wait(call),
+            Some(stopper) => wait(stopper.unless_stopped(call)).unwrap_or(Err(Error::Cancelled)),
+        }
     }
 }
 

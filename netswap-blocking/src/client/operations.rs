@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Client, Error};
-use crate::wait::wait;
 use crate::{Access, Identity, Owner, Pointer, Stat, Version};
 
 /// # Operations
@@ -24,7 +23,7 @@ impl Client {
     ///
     /// [`Refusal::RecordTooLarge`](netswap_core::error::Refusal) and `QuotaExceeded`, and what every call can meet: see [`Error`].
     pub fn create(&self, data: impl Into<Bytes>, access: Access) -> Result<Pointer, Error> {
-        wait(self.session.create(data.into(), access))
+        self.wait(self.session.create(data.into(), access))
     }
 
     /// Reads a record whole (RESOLVE_POINTER, docs/PROTOCOL.md §3.6). [`resolve_into`](Self::resolve_into) reads it
@@ -35,7 +34,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, [`Error::ReplyTooLarge`], and what every call can meet: see [`Error`].
     pub fn resolve(&self, pointer: Pointer) -> Result<Bytes, Error> {
-        wait(self.session.resolve(pointer))
+        self.wait(self.session.resolve(pointer))
     }
 
     /// Puts new data in the place of a record's old data, all at once, and gets the new version
@@ -45,7 +44,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, `RecordTooLarge`, `QuotaExceeded`, and what every call can meet: see [`Error`].
     pub fn replace(&self, pointer: Pointer, data: impl Into<Bytes>) -> Result<Version, Error> {
-        wait(self.session.replace(pointer, data.into()))
+        self.wait(self.session.replace(pointer, data.into()))
     }
 
     /// Deletes a record that the caller owns (DELETE_RECORD, docs/PROTOCOL.md §3.8).
@@ -54,7 +53,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, and what every call can meet: see [`Error`].
     pub fn delete(&self, pointer: Pointer) -> Result<(), Error> {
-        wait(self.session.delete(pointer))
+        self.wait(self.session.delete(pointer))
     }
 
     /// Becomes the owner of a record (TAKEOVER_RECORD, docs/PROTOCOL.md §3.9).
@@ -63,7 +62,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, `QuotaExceeded`, and what every call can meet: see [`Error`].
     pub fn takeover(&self, pointer: Pointer) -> Result<(), Error> {
-        wait(self.session.takeover(pointer))
+        self.wait(self.session.takeover(pointer))
     }
 
     /// Makes another the owner of a record that the caller owns (TRANSFER_RECORD, docs/PROTOCOL.md §3.10).
@@ -72,7 +71,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, `QuotaExceeded`, and what every call can meet: see [`Error`].
     pub fn transfer(&self, pointer: Pointer, owner: Owner) -> Result<(), Error> {
-        wait(self.session.transfer(pointer, owner))
+        self.wait(self.session.transfer(pointer, owner))
     }
 
     /// Sets what others may do with a record that the caller owns (UPDATE_RECORD_PERMISSIONS, docs/PROTOCOL.md §3.5).
@@ -81,7 +80,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, and what every call can meet: see [`Error`].
     pub fn set_permissions(&self, pointer: Pointer, access: Access) -> Result<(), Error> {
-        wait(self.session.set_permissions(pointer, access))
+        self.wait(self.session.set_permissions(pointer, access))
     }
 
     /// Asks the server who the caller is and what it allows (IDENTIFY, docs/PROTOCOL.md §3.11).
@@ -90,7 +89,7 @@ impl Client {
     ///
     /// What every call can meet: see [`Error`].
     pub fn identify(&self) -> Result<Identity, Error> {
-        wait(self.session.identify())
+        self.wait(self.session.identify())
     }
 
     /// Sends bytes to the server and back, and tells how long that took (PING, docs/PROTOCOL.md §3.12). The bytes are
@@ -100,7 +99,7 @@ impl Client {
     ///
     /// `RecordTooLarge`, `QuotaExceeded`, and what every call can meet: see [`Error`].
     pub fn ping(&self, data: impl Into<Bytes>) -> Result<Duration, Error> {
-        wait(self.session.ping(data.into()))
+        self.wait(self.session.ping(data.into()))
     }
 
     /// Asks for the state of a record (STAT_RECORD, docs/PROTOCOL.md §3.13).
@@ -109,7 +108,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, and what every call can meet: see [`Error`].
     pub fn stat(&self, pointer: Pointer) -> Result<Stat, Error> {
-        wait(self.session.stat(pointer))
+        self.wait(self.session.stat(pointer))
     }
 
     /// Asks for the pointers of all records that the caller owns, ascending (LIST_RECORDS, docs/PROTOCOL.md §3.14).
@@ -118,6 +117,6 @@ impl Client {
     ///
     /// `QuotaExceeded`, [`Error::ReplyTooLarge`], and what every call can meet: see [`Error`].
     pub fn list(&self) -> Result<Vec<Pointer>, Error> {
-        wait(self.session.list())
+        self.wait(self.session.list())
     }
 }

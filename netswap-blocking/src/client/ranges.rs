@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::{Added, Appended, Client, Error, Range, Snapshot};
-use crate::wait::wait;
 use crate::{Pointer, Version};
 
 /// # Parts of records, and versions
@@ -18,7 +17,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, [`Error::ReplyTooLarge`], and what every call can meet: see [`Error`].
     pub fn read_range(&self, pointer: Pointer, offset: u32, len: u32) -> Result<Range, Error> {
-        wait(self.session.read_range(pointer, offset, len))
+        self.wait(self.session.read_range(pointer, offset, len))
     }
 
     /// Writes data over a part of a record, and gets the new version (WRITE_RANGE, docs/PROTOCOL.md §3.16). The record grows
@@ -33,7 +32,7 @@ impl Client {
         offset: u32,
         data: impl Into<Bytes>,
     ) -> Result<Version, Error> {
-        wait(self.session.write_range(pointer, offset, data.into()))
+        self.wait(self.session.write_range(pointer, offset, data.into()))
     }
 
     /// Adds data at the end of a record, and learns where they begin (APPEND, docs/PROTOCOL.md §3.17).
@@ -42,7 +41,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, `RecordTooLarge`, `QuotaExceeded`, and what every call can meet: see [`Error`].
     pub fn append(&self, pointer: Pointer, data: impl Into<Bytes>) -> Result<Appended, Error> {
-        wait(self.session.append(pointer, data.into()))
+        self.wait(self.session.append(pointer, data.into()))
     }
 
     /// Puts new data in the place of a record's old data if it still has this version, and gets the new one
@@ -58,7 +57,7 @@ impl Client {
         version: Version,
         data: impl Into<Bytes>,
     ) -> Result<Version, Error> {
-        wait(self.session.compare_and_replace(pointer, version, data.into()))
+        self.wait(self.session.compare_and_replace(pointer, version, data.into()))
     }
 
     /// Changes a record by what it holds: reads it, has `change` make new data of the old, and puts these in their place
@@ -94,7 +93,7 @@ impl Client {
         pointer: Pointer,
         change: impl FnMut(&Bytes) -> T,
     ) -> Result<Version, Error> {
-        wait(self.session.update(pointer, change))
+        self.wait(self.session.update(pointer, change))
     }
 
     /// Adds to the big-endian i64 at `offset` in a record, and gets the sum (FETCH_ADD, docs/PROTOCOL.md §3.19). It wraps
@@ -105,7 +104,7 @@ impl Client {
     /// `AddressFault` where there is no record, or it does not have all 8 bytes; `AccessViolation` for whom it does not let
     /// both read and write; `QuotaExceeded`, and what every call can meet: see [`Error`].
     pub fn fetch_add(&self, pointer: Pointer, offset: u32, delta: i64) -> Result<Added, Error> {
-        wait(self.session.fetch_add(pointer, offset, delta))
+        self.wait(self.session.fetch_add(pointer, offset, delta))
     }
 
     /// Reads a record whole, unless its version is the one that the caller `has` already: then there is nothing to read
@@ -120,6 +119,6 @@ impl Client {
         pointer: Pointer,
         has: Option<Version>,
     ) -> Result<Option<Snapshot>, Error> {
-        wait(self.session.resolve_if_changed(pointer, has))
+        self.wait(self.session.resolve_if_changed(pointer, has))
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Client, Error};
-use crate::wait::wait;
 use crate::{Access, Pointer};
 
 /// # Reserved records
@@ -22,7 +21,7 @@ impl Client {
     ///
     /// `QuotaExceeded`, and what every call can meet: see [`Error`].
     pub fn reserve(&self, access: Access) -> Result<Pointer, Error> {
-        wait(self.session.reserve(access))
+        self.wait(self.session.reserve(access))
     }
 
     /// Reads a record whole, and waits for its data where it is reserved: up to `timeout`, or for as long as the connection
@@ -53,6 +52,6 @@ impl Client {
     /// `AccessViolation`, `QuotaExceeded` (6), [`Error::ReplyTooLarge`], and what every call can meet: see [`Error`]. A wait
     /// does not outlive its connection; it can be repeated.
     pub fn resolve_wait(&self, pointer: Pointer, timeout: Option<Duration>) -> Result<Bytes, Error> {
-        wait(self.session.resolve_wait(pointer, timeout))
+        self.wait(self.session.resolve_wait(pointer, timeout))
     }
 }

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use netswap_adapter::client::{Sink, Source};
 
 use super::{Appended, Client, Error};
-use crate::wait::wait;
 use crate::{Access, Pointer, Version};
 
 /// # Streaming
@@ -31,7 +30,7 @@ impl Client {
         access: Access,
         progress: impl FnMut(u64, u64),
     ) -> Result<Pointer, Error> {
-        wait(self.session.create_from(Io(reader), len, access, progress))
+        self.wait(self.session.create_from(Io(reader), len, access, progress))
     }
 
     /// Puts the next `len` bytes that `reader` gives in the place of a record's old data: like
@@ -48,7 +47,7 @@ impl Client {
         len: u64,
         progress: impl FnMut(u64, u64),
     ) -> Result<Version, Error> {
-        wait(self.session.replace_from(pointer, Io(reader), len, progress))
+        self.wait(self.session.replace_from(pointer, Io(reader), len, progress))
     }
 
     /// Writes the next `len` bytes that `reader` gives over a part of a record: like [`write_range`](Self::write_range).
@@ -66,7 +65,7 @@ impl Client {
         len: u64,
         progress: impl FnMut(u64, u64),
     ) -> Result<Version, Error> {
-        wait(self.session.write_range_from(pointer, offset, Io(reader), len, progress))
+        self.wait(self.session.write_range_from(pointer, offset, Io(reader), len, progress))
     }
 
     /// Adds the next `len` bytes that `reader` gives at the end of a record: like [`append`](Self::append). What the
@@ -83,7 +82,7 @@ impl Client {
         len: u64,
         progress: impl FnMut(u64, u64),
     ) -> Result<Appended, Error> {
-        wait(self.session.append_from(pointer, Io(reader), len, progress))
+        self.wait(self.session.append_from(pointer, Io(reader), len, progress))
     }
 
     /// Puts the next `len` bytes that `reader` gives in the place of a record's old data if it still has this version:
@@ -101,7 +100,7 @@ impl Client {
         len: u64,
         progress: impl FnMut(u64, u64),
     ) -> Result<Version, Error> {
-        wait(self.session.compare_and_replace_from(pointer, version, Io(reader), len, progress))
+        self.wait(self.session.compare_and_replace_from(pointer, version, Io(reader), len, progress))
     }
 
     /// Writes a record's data to `writer`, flushes it, and tells how many bytes there were: like
@@ -117,7 +116,7 @@ impl Client {
         writer: W,
         progress: impl FnMut(u64, u64),
     ) -> Result<u64, Error> {
-        wait(self.session.resolve_into(pointer, Io(writer), progress))
+        self.wait(self.session.resolve_into(pointer, Io(writer), progress))
     }
 }
 

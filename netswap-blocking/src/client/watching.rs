@@ -2,7 +2,6 @@
 
 use super::{Client, Error, Mirror, Watch};
 use crate::Pointer;
-use crate::wait::wait;
 
 /// # Watching
 ///
@@ -40,7 +39,7 @@ impl Client {
     ///
     /// `AddressFault`, `AccessViolation`, `QuotaExceeded` (6), and what every call can meet: see [`Error`].
     pub fn watch(&self, pointer: Pointer) -> Result<Watch, Error> {
-        Ok(Watch::new(wait(self.session.watch(pointer))?))
+        Ok(Watch::new(self.wait(self.session.watch(pointer))?))
     }
 
     /// Watches a record with its data: the first change has the whole record, or comes when the record has data, and
@@ -51,7 +50,7 @@ impl Client {
     /// As [`watch`](Self::watch). The stream ends with [`Error::ReplyTooLarge`] when the record is, or becomes, longer than
     /// this client takes whole.
     pub fn watch_data(&self, pointer: Pointer) -> Result<Watch, Error> {
-        Ok(Watch::new(wait(self.session.watch_data(pointer))?))
+        Ok(Watch::new(self.wait(self.session.watch_data(pointer))?))
     }
 
     /// Keeps a copy of a record. Returns when it has the record's data; of a reserved record at once, without any.
@@ -82,6 +81,6 @@ impl Client {
     /// As [`watch`](Self::watch), [`Error::Ended`] when the record ends at that moment, and [`Error::ReplyTooLarge`] when it
     /// is longer than this client takes whole.
     pub fn mirror(&self, pointer: Pointer) -> Result<Mirror, Error> {
-        Ok(Mirror::new(wait(self.session.mirror(pointer))?))
+        Ok(Mirror::new(self.wait(self.session.mirror(pointer))?))
     }
 }

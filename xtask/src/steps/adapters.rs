@@ -28,6 +28,7 @@ const ONLY: &[(&str, &str, &str, &str)] = &[
     (BLOCKING, "client/mirror.rs", "*", "blocks where the others share an async one"),
     (BLOCKING, "client/stopper.rs", "*", "ends a wait from another thread, where the others drop the future"),
     (BLOCKING, "client/mod.rs", "Stopper", "as above"),
+    (BLOCKING, "client/mod.rs", "stoppable()", "as above"),
     (BLOCKING, "lib.rs", "Stopper", "as above"),
     (
         BLOCKING,
