@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::line::Line;
@@ -19,6 +20,9 @@ const COMPLAINTS: usize = 2000;
 
 /// What a driver has said is here within this time.
 const A_MOMENT: Duration = Duration::from_millis(20);
+
+/// How long the last words of a driver may take.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The most lines that are shown beside a failure.
 const LINES: usize = 8;
@@ -33,6 +37,7 @@ pub(super) struct Program {
     /// How far its uploads and downloads are: done, and in all.
     progress: BTreeMap<u32, (u64, u64)>,
     complaints: Arc<Mutex<String>>,
+    complaining: JoinHandle<()>,
     patience: Duration,
     name: String,
     lacks: BTreeMap<String, String>,
@@ -55,7 +60,7 @@ impl Program {
             return Err("the driver has no pipes".into());
         };
         let complaints = Arc::default();
-        tokio::spawn(keep(errors, Arc::clone(&complaints)));
+        let complaining = tokio::spawn(keep(errors, Arc::clone(&complaints)));
         let mut program = Self {
             child,
             input,
@@ -63,6 +68,7 @@ impl Program {
             waiting: BTreeMap::new(),
             progress: BTreeMap::new(),
             complaints,
+            complaining,
             patience,
             name: String::new(),
             lacks: BTreeMap::new(),
@@ -108,8 +114,8 @@ impl Program {
         });
         match told.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.explain(format!("the driver hears nothing any more: {error}"))),
-            Err(_) => Err(self.explain("the driver does not read what it is told".into())),
+            Ok(Err(error)) => Err(self.explain(format!("the driver hears nothing any more: {error}")).await),
+            Err(_) => Err(self.explain("the driver does not read what it is told".into()).await),
         }
     }
 
@@ -190,7 +196,11 @@ impl Program {
         if let Some(line) = more.flat_map(|(_, lines)| lines).next() {
             return Err(format!("the call had ended, and the driver said `{}`", cut(&line.to_string())));
         }
-        if status.success() { Ok(()) } else { Err(self.explain(format!("the driver ended with {status}"))) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(self.explain(format!("the driver ended with {status}")).await)
+        }
     }
 
     /// Bytes of memory: those that it has now, and the most that it ever had. `None` where the system does not tell.
@@ -205,14 +215,20 @@ impl Program {
     async fn line(&mut self, what: &str) -> Result<String, String> {
         match timeout(self.patience, self.output.next_line()).await {
             Ok(Ok(Some(line))) => Ok(line),
-            Ok(Ok(None)) => Err(self.explain(format!("the driver ended, and was to {what}"))),
-            Ok(Err(error)) => Err(self.explain(format!("the driver cannot be heard: {error}"))),
-            Err(_) => Err(self.explain(format!("the driver did not {what} within {:?}", self.patience))),
+            Ok(Ok(None)) => Err(self.explain(format!("the driver ended, and was to {what}")).await),
+            Ok(Err(error)) => Err(self.explain(format!("the driver cannot be heard: {error}")).await),
+            Err(_) => {
+                Err(self.explain(format!("the driver did not {what} within {:?}", self.patience)).await)
+            }
         }
     }
 
     /// What has gone wrong, with what the driver complained of.
-    fn explain(&self, what: String) -> String {
+    async fn explain(&mut self, what: String) -> String {
+        // The last words of one that has just died are on their way.
+        if !self.complaining.is_finished() {
+            let _ = timeout(LAST_WORDS, &mut self.complaining).await;
+        }
         let complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if complaints.is_empty() {
             what
