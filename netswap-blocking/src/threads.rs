@@ -132,3 +132,52 @@ impl Drop for End {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_its_thread_alone_and_is_told() {
+        let mut threads = Threads::default();
+        threads.spawn("stays", pending()).unwrap();
+        threads.spawn("panics", async { panic!("in a test") }).unwrap();
+        threads.spawn("ends", async {}).unwrap();
+        let mut ended = [(); 2].map(|()| wait(poll_fn(|cx| threads.poll_join_next(cx))).unwrap().is_ok());
+        ended.sort_unstable();
+        assert_eq!((ended, threads.len()), ([false, true], 1));
+        threads.shutdown();
+    }
+
+    #[test]
+    fn a_shutdown_drops_every_future_and_waits_for_that() {
+        struct Guard(Arc<AtomicBool>);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                self.0.store(true, SeqCst);
+            }
+        }
+        let mut threads = Threads::default();
+        let dropped: Vec<_> = (0..50).map(|_| Arc::<AtomicBool>::default()).collect();
+        for dropped in &dropped {
+            let guard = Guard(dropped.clone());
+            let future = async move {
+                let _guard = guard;
+                pending().await
+            };
+            threads.spawn("waits", future).unwrap();
+        }
+        threads.shutdown();
+        assert!(dropped.iter().all(|dropped| dropped.load(SeqCst)));
+    }
+
+    #[test]
+    fn what_blocks_is_done_beside() {
+        let this = thread::current().id();
+        let other = wait(beside("beside", || Ok(thread::current().id()))).unwrap();
+        assert_ne!(this, other);
+        assert!(wait(beside("beside", || Err::<(), _>(io::ErrorKind::NotFound.into()))).is_err());
+    }
+}

@@ -91,7 +91,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// What the system says when it does not let the stream be waited for: a file, for example, is none.
+    /// What the system says when the stream is none that can be waited for.
     pub fn connect_with<S>(stream: S, options: ConnectOptions) -> io::Result<(Self, Driver<S>)>
     where
         S: Read + Write + AsFd,

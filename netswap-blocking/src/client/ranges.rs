@@ -49,7 +49,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Refusal::VersionMismatch`] with the version that the record has, `AddressFault`, `AccessViolation`,
+    /// [`Refusal::VersionMismatch`](crate::Refusal) with the version that the record has, `AddressFault`, `AccessViolation`,
     /// `RecordTooLarge`, `QuotaExceeded`, and what every call can meet: see [`Error`].
     pub fn compare_and_replace(
         &self,

@@ -53,6 +53,7 @@ fn a_stream_need_not_be_tcp() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn what_cannot_be_waited_for_is_refused() {
     let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
     assert!(Client::connect_with(file, ConnectOptions::default()).is_err());
