@@ -1,4 +1,4 @@
-//! The smallest server: `cargo run -p netswap-blocking --example serve [ADDRESS]`.
+//! The smallest server: `cargo run -p netswap-blocking --example serve_blocking [ADDRESS]`.
 #![forbid(unsafe_code)]
 
 use netswap_blocking::{Server, ServerError};

@@ -1,6 +1,5 @@
 //! A NetSwap server on threads.
 
-use std::any::Any;
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,7 +9,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netswap_adapter::server::{Connection, Shared, release_read_buffer};
+use netswap_adapter::server::{Connection, Shared, panic_message, release_read_buffer};
 pub use netswap_adapter::server::{
     ServerError, ServerHandle, ServerOptions, Statistics, Traffic, default_total,
 };
@@ -180,12 +179,6 @@ impl Future for Served {
 
 fn connection_ended(shared: &Shared, ended: thread::Result<()>) {
     if let Err(fault) = ended {
-        shared.connection_panicked(&text_of(&*fault));
+        shared.connection_panicked(&panic_message(&*fault));
     }
-}
-
-/// What a panic said.
-fn text_of(fault: &(dyn Any + Send)) -> &str {
-    let literal = fault.downcast_ref::<&str>().copied();
-    literal.or_else(|| fault.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
 }
