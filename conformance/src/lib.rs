@@ -14,3 +14,8 @@ pub mod run;
 pub mod server;
 pub mod text;
 pub mod wire;
+
+/// The reader of README.md reads all server cases.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
