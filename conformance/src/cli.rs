@@ -14,10 +14,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cases::{self, Case};
 use crate::client;
-use crate::run::{Plan, Played, Summary};
+use crate::run::{Plan, Played};
 use crate::server::Mode;
-use crate::server::play::{Server, Verdict};
+use crate::server::play::Server;
 use crate::server::targets::Target;
+use crate::verdict::{Summary, Verdict};
 use crate::{junit, report};
 
 const EXAMPLES: &str = "Examples:
@@ -141,9 +142,24 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let played = tokio::runtime::Runtime::new()?.block_on(play(plan, seed));
     if let Some(path) = &arguments.junit {
         let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        junit::write(&played, seed, file).with_context(|| format!("cannot write {}", path.display()))?;
+        let names: Vec<String> = played.iter().map(|play| play.server.name()).collect();
+        junit::write(&tests(&played, &names, seed), file)
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(summarize(&played, seed, start.elapsed()))
+}
+
+/// What was played, for JUnit: a suite for each server.
+fn tests<'a>(played: &'a [Played], names: &'a [String], seed: u64) -> Vec<junit::Test<'a>> {
+    let test = |(Played { case, mode, verdict, took, .. }, name): (&'a Played, &'a String)| junit::Test {
+        suite: name,
+        id: &case.id,
+        name: format!("{} {} ({})", case.id, case.title, mode.name()),
+        verdict: verdict
+            .map(|failure| (failure.problem.to_string(), report::failure(case, name, *mode, seed, failure))),
+        took: *took,
+    };
+    played.iter().zip(names).map(test).collect()
 }
 
 /// Shows how many of the plays have ended.
@@ -187,10 +203,10 @@ async fn play(plan: Plan, seed: u64) -> Vec<Played> {
 fn summarize(played: &[Played], seed: u64, took: Duration) -> ExitCode {
     for plays in played.chunk_by(|one, other| one.server == other.server) {
         if let Some(first) = plays.first() {
-            println!("{}: {}", first.server.name(), Summary::of(plays));
+            println!("{}: {}", first.server.name(), Summary::of(plays.iter().map(|play| &play.verdict)));
         }
     }
-    let summary = Summary::of(played);
+    let summary = Summary::of(played.iter().map(|play| &play.verdict));
     let mut cases: Vec<&str> = played.iter().map(|play| play.case.id.as_str()).collect();
     cases.sort_unstable();
     cases.dedup();

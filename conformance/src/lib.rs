@@ -7,12 +7,14 @@
 pub mod cases;
 pub mod cli;
 pub mod client;
+pub mod directory;
 pub mod junit;
 pub mod pattern;
 pub mod report;
 pub mod run;
 pub mod server;
 pub mod text;
+pub mod verdict;
 pub mod wire;
 
 /// The reader of README.md reads all server cases.

@@ -1,8 +1,6 @@
 //! Plays many cases against many servers, and counts.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +8,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cases::Case;
-use crate::server::Mode;
-use crate::server::play::{Server, Verdict};
+use crate::server::play::Server;
+use crate::server::{Failure, Mode};
+use crate::verdict::Verdict;
 
 /// What is to be played.
 #[derive(Clone, Debug)]
@@ -38,7 +37,7 @@ pub struct Played {
     /// How what was sent was cut.
     pub mode: Mode,
     /// How it went.
-    pub verdict: Verdict,
+    pub verdict: Verdict<Box<Failure>>,
     /// How long it took.
     pub took: Duration,
 }
@@ -90,63 +89,5 @@ impl Plan {
         }
         played.sort_by_key(|(at, _)| *at);
         played.into_iter().map(|(_, play)| play).collect()
-    }
-}
-
-/// How many plays went how.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Plays in which the server did what the case says.
-    pub passed: usize,
-    /// Of these, those that passed when they were played again with more time.
-    pub passed_slower: usize,
-    /// Plays in which it did not.
-    pub failed: usize,
-    /// Plays that were not possible, by reason.
-    pub skipped: BTreeMap<String, usize>,
-}
-
-impl Summary {
-    /// Counts plays.
-    pub fn of<'a>(played: impl IntoIterator<Item = &'a Played>) -> Self {
-        let mut summary = Self::default();
-        for play in played {
-            match &play.verdict {
-                Verdict::Passed => summary.passed += 1,
-                Verdict::PassedSlower(_) => {
-                    summary.passed += 1;
-                    summary.passed_slower += 1;
-                }
-                Verdict::Failed(_) => summary.failed += 1,
-                Verdict::Skipped(reason) => *summary.skipped.entry(reason.clone()).or_default() += 1,
-            }
-        }
-        summary
-    }
-
-    /// Whether nothing was played at all: then nothing is shown either.
-    #[must_use]
-    pub fn is_nothing(&self) -> bool {
-        self.passed + self.failed == 0
-    }
-
-    /// Whether something was played, and nothing failed.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        self.failed == 0 && !self.is_nothing()
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
-        let skipped: usize = self.skipped.values().sum();
-        if skipped > 0 {
-            write!(f, ", {skipped} skipped")?;
-        }
-        if self.passed_slower > 0 {
-            write!(f, " ({} passed only with more time)", self.passed_slower)?;
-        }
-        self.skipped.iter().try_for_each(|(reason, count)| write!(f, "\n  {count} skipped: {reason}"))
     }
 }

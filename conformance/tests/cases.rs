@@ -8,8 +8,9 @@ use std::sync::Arc;
 use conformance::cases;
 use conformance::report;
 use conformance::server::Mode;
-use conformance::server::play::{Server, Verdict};
+use conformance::server::play::Server;
 use conformance::server::targets::Target;
+use conformance::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 

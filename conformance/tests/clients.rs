@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use conformance::client;
-use conformance::client::run::{Verdict, verdict};
+use conformance::client::run::verdict;
+use conformance::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 

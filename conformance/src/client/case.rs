@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use super::line::Line;
 use super::reader::parse;
+use crate::directory::{self, Entry};
 use crate::pattern::Pattern;
 
 /// What the first line of a file of client cases says.
@@ -161,32 +160,19 @@ impl Case {
 ///
 /// A file cannot be read or has an error, an ID comes twice, or there is no case.
 pub fn read(directory: &Path) -> anyhow::Result<Vec<Case>> {
-    let entries = directory.read_dir().with_context(|| format!("cannot read {}", directory.display()))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "txt") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    let mut cases: Vec<Case> = Vec::new();
-    for path in &files {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        for case in parse(&path.display().to_string(), &text)? {
-            if let Some(before) = cases.iter().find(|before| before.id == case.id) {
-                anyhow::bail!("{}:{}: {} is in {} too", case.file, case.line, case.id, before.file);
-            }
-            cases.push(case);
-        }
-    }
-    anyhow::ensure!(!cases.is_empty(), "there are no cases in {}", directory.display());
-    cases.sort_by_key(|case| numbers(&case.id));
-    Ok(cases)
+    directory::read(directory, parse)
 }
 
-/// The numbers of an ID, by which `2.3-01` comes before `2.10-01`.
-fn numbers(id: &str) -> Vec<u32> {
-    id.split(['.', '-']).map(|part| part.parse().unwrap_or(u32::MAX)).collect()
+impl Entry for Case {
+    fn file(&self) -> &str {
+        &self.file
+    }
+
+    fn line(&self) -> usize {
+        self.line
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
 }

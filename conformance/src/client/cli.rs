@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::case::{self, Case};
-use super::run::{Plan, Played, Verdict, summary, write_junit};
+use super::run::{Plan, Played};
 use crate::cli::{SHOWN_WHOLE, bar, verdict};
+use crate::junit;
+use crate::verdict::{Summary, Verdict};
 
 /// How long a client, or its driver, may take for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,12 +51,29 @@ pub(crate) fn run(arguments: Arguments<'_>) -> anyhow::Result<ExitCode> {
     let played = tokio::runtime::Runtime::new()?.block_on(play(plan));
     if let Some(path) = junit {
         let cannot = || format!("cannot write {}", path.display());
-        write_junit(&played, &command, File::create(path).with_context(cannot)?).with_context(cannot)?;
+        let tests = tests(&played, &command);
+        junit::write(&tests, File::create(path).with_context(cannot)?).with_context(cannot)?;
     }
-    let summary = summary(&played);
+    let summary = Summary::of(played.iter().map(|play| &play.verdict));
     println!("{}: {summary}", command.join(" "));
     println!("{} cases in {:.1} s", played.len(), start.elapsed().as_secs_f64());
     Ok(verdict(&summary))
+}
+
+/// What was played, for JUnit: the name of the driver's program is that of the suite.
+fn tests<'a>(played: &'a [Played], command: &'a [String]) -> Vec<junit::Test<'a>> {
+    let program = command.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let suite = program.to_str().unwrap_or("driver");
+    let test = |Played { case, verdict, took }: &'a Played| junit::Test {
+        suite,
+        id: &case.id,
+        name: format!("{} {}", case.id, case.title),
+        verdict: verdict.map(|failure| {
+            (failure.problem.lines().next().unwrap_or_default().to_owned(), failure.to_string())
+        }),
+        took: *took,
+    };
+    played.iter().map(test).collect()
 }
 
 /// Plays, shows how far it is, and tells what fails as it fails.

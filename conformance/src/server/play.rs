@@ -16,6 +16,7 @@ use super::{Cuts, Failure, Mode, Problem, memory, tcp};
 use crate::cases::{Action, Case, configure};
 use crate::pattern::Names;
 use crate::text::Scale;
+use crate::verdict::Verdict;
 
 /// By how much times are divided over TCP where time passes in a case.
 const FASTER: u32 = 20;
@@ -39,19 +40,6 @@ pub enum Server {
     Remote(SocketAddr, Duration),
 }
 
-/// How a case went.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    /// The server did what the case says.
-    Passed,
-    /// It did when the case was played again with more time, after this.
-    PassedSlower(Box<Failure>),
-    /// It did not.
-    Failed(Box<Failure>),
-    /// The case cannot be played here, for this reason.
-    Skipped(String),
-}
-
 impl Server {
     /// What it is called.
     #[must_use]
@@ -63,7 +51,7 @@ impl Server {
     }
 
     /// Plays a case.
-    pub async fn play(self, case: &Case, mode: Mode, seed: u64) -> Verdict {
+    pub async fn play(self, case: &Case, mode: Mode, seed: u64) -> Verdict<Box<Failure>> {
         if let Some(reason) = self.obstacle(case) {
             return Verdict::Skipped(reason);
         }
@@ -121,7 +109,7 @@ async fn play_started(
     tcp::play(case, Listening::Started(&running), Cuts::new(mode, seed, &case.id), pace).await
 }
 
-fn verdict(played: Result<(), Failure>) -> Verdict {
+fn verdict(played: Result<(), Failure>) -> Verdict<Box<Failure>> {
     played.map_or_else(|failure| Verdict::Failed(Box::new(failure)), |()| Verdict::Passed)
 }
 
