@@ -1,0 +1,1 @@
+//! Runs seeds, one after the other or several at once.
