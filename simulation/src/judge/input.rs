@@ -100,7 +100,9 @@ impl Judge {
             return Ok(false);
         }
         let payload: Vec<u8> = connection.input.iter().take(header.payload_len()).copied().collect();
-        self.expire()?;
+        if connection.finds_out(&header, &payload) {
+            self.expire()?;
+        }
         let Some(connection) = self.connections.get(&number) else { return Ok(false) };
         let effect = self.judge(connection, &header, &payload, progress.no_memory);
         if matches!(effect, Effect::Execute(..) | Effect::Refuse(_)) {
@@ -279,7 +281,7 @@ impl Judge {
     }
 
     fn violated(&mut self, number: ConnectionNumber, xid: u32, violation: Violation) -> Result<(), Failure> {
-        self.depart(number)?;
+        self.depart_once(number)?;
         self.drop_unfinished(number);
         self.waits.retain(|it| it.connection != number);
         let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
@@ -293,6 +295,18 @@ impl Judge {
         Ok(())
     }
 
+    fn depart_once(&mut self, number: ConnectionNumber) -> Result<(), Failure> {
+        if !self.connections.get(&number).is_some_and(|it| it.present) {
+            return Ok(());
+        }
+        // What waits is dropped, also where the server finds out only now that the record has ended.
+        let (waits, others) = std::mem::take(&mut self.waits).into_iter().partition(|it| it.connection == number);
+        self.waits = others;
+        let done = self.depart(number);
+        self.waits.extend::<Vec<_>>(waits);
+        done
+    }
+
     fn drop_unfinished(&mut self, number: ConnectionNumber) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         connection.incoming.clear();
@@ -302,7 +316,7 @@ impl Judge {
 
     /// The client has ended its side; `drained` is whether the server has taken everything before.
     pub fn half_closed(&mut self, number: ConnectionNumber, drained: bool) -> Result<(), Failure> {
-        self.depart(number)?;
+        self.depart_once(number)?;
         let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
         if connection.stage == Stage::Open {
             connection.stage = Stage::Eof;
@@ -361,6 +375,17 @@ impl Judge {
 }
 
 impl Connection {
+    /// Whether a packet makes the server look at the time.
+    fn finds_out(&self, header: &Header, payload: &[u8]) -> bool {
+        match self.incoming.get(&header.xid.0) {
+            Some(incoming) => incoming.accepted.is_some() && header.is_last(),
+            None => Opcode::from_u8(header.opcode).is_some_and(|opcode| {
+                let operands = &payload[..opcode.operand_len().min(payload.len())];
+                Request::parse(opcode, header.access, header.remaining, operands).is_ok()
+            }),
+        }
+    }
+
     /// A new request begins under an XID. Where an ABORT of it is still to be answered, what comes cannot be told apart.
     fn reuse(&mut self, xid: u32) {
         let expected = self.expected.get(&xid);

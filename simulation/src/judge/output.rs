@@ -148,7 +148,7 @@ impl Judge {
         for (xid, expected) in &connection.expected {
             for expected in expected {
                 if let Expected::Reply(message) = expected {
-                    let what = format!("request {xid} is not answered before the connection ends");
+                    let what = format!("request {xid} is not answered with code {} before the connection ends", message.code);
                     return Err(Failure::expecting(Invariant::OneTerminal, number, what, *xid, message));
                 }
             }

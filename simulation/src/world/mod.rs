@@ -388,11 +388,15 @@ impl World {
 fn describe(event: &Event) -> String {
     match event {
         Event::Open(number, host) => format!("{number} opens from {}", crate::stage::address(*host)),
-        Event::Input(number, bytes) => format!("{number} sends {} bytes", bytes.len()),
+        Event::Input(number, bytes) => format!("{number} sends {} bytes: {}", bytes.len(), beginning(bytes)),
         Event::Take(number, most) => format!("{number} takes up to {most}"),
         Event::HalfClose(number) => format!("{number} half-closes"),
         Event::Reset(number) => format!("{number} is cut"),
         Event::Pass { time, late } => format!("+ {time} ms{}", if *late { ", unnoticed" } else { "" }),
         Event::Stop => "the server is told to stop".into(),
     }
+}
+
+fn beginning(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&bytes[..bytes.len().min(30)])
 }
