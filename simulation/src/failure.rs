@@ -25,6 +25,8 @@ pub enum Invariant {
     Liveness,
     /// A client's machine and its server understand each other (§8.1).
     Client,
+    /// The same seed makes the same happen.
+    Determinism,
 }
 
 impl fmt::Display for Invariant {
@@ -39,6 +41,7 @@ impl fmt::Display for Invariant {
             Self::Packets => "packets",
             Self::Liveness => "liveness",
             Self::Client => "client",
+            Self::Determinism => "determinism",
         })
     }
 }

@@ -135,6 +135,12 @@ impl Stage {
         self.tape
     }
 
+    /// The latest of it.
+    #[must_use]
+    pub fn last(&self) -> Option<(&Event, &[u8])> {
+        self.tape.last().map(|(event, taken)| (event, &taken[..]))
+    }
+
     /// A number that is the same if and only if the same has happened.
     #[must_use]
     pub fn digest(&self) -> u64 {

@@ -116,7 +116,8 @@ impl Judge {
             return Ok(());
         }
         let Some(at) = at else {
-            let what = format!("ABORT comes for {xid}, which was not abandoned");
+            let expected = connection.expected.get(&xid).and_then(|it| it.front()).map_or("nothing", Expected::name);
+            let what = format!("ABORT comes for {xid}, which was not abandoned; expected is {expected}");
             return Err(Failure::of(Invariant::OneTerminal, number, what));
         };
         connection.arriving.remove(&xid);

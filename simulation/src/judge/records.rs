@@ -125,6 +125,8 @@ impl Judge {
 
     /// A connection no longer keeps its owner's records alive, and is told no more of what it watches.
     pub(super) fn depart(&mut self, number: ConnectionNumber) -> Result<(), Failure> {
+        // Of what the server finds out only now it tells this connection nothing.
+        self.watches.values_mut().filter(|it| it.connection == number).for_each(|it| it.silent = true);
         self.expire()?;
         let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
         connection.desk.clear();
@@ -132,7 +134,6 @@ impl Judge {
             return Ok(());
         }
         let owner = connection.owner;
-        self.watches.values_mut().filter(|it| it.connection == number).for_each(|it| it.silent = true);
         if let Some(count) = self.present.get_mut(&owner) {
             *count -= 1;
         }

@@ -318,7 +318,7 @@ impl World {
         }
         let end = self.stage.now() + 200_000;
         let mut quiet = 0;
-        while self.stage.now() < end && quiet < 2 {
+        while self.stage.now() < end {
             let mut moved = false;
             for at in 0..self.parties.len() {
                 moved |= self.pump(at, false)?;
@@ -332,6 +332,9 @@ impl World {
                 _ => false,
             });
             quiet += u32::from(!busy);
+            if quiet > 2 {
+                break;
+            }
             self.act(Event::Pass { time: 50, late: false })?;
         }
         self.stage.judge().check_quiet()?;
@@ -398,5 +401,5 @@ fn describe(event: &Event) -> String {
 }
 
 fn beginning(bytes: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(&bytes[..bytes.len().min(30)])
+    data_encoding::HEXLOWER.encode(&bytes[..bytes.len().min(120)])
 }
