@@ -58,16 +58,18 @@ pub struct Failure {
     pub what: String,
     /// The message that should have come next on the connection, where that is known.
     pub expected: Option<Vec<u8>>,
+    /// How many of the bytes that came last, from the beginning of a packet on, were right.
+    pub good: usize,
 }
 
 impl Failure {
     /// On a connection.
     pub fn of(invariant: Invariant, connection: ConnectionNumber, what: impl Into<String>) -> Self {
-        Self { invariant, connection: Some(connection), what: what.into(), expected: None }
+        Self { invariant, connection: Some(connection), what: what.into(), expected: None, good: 0 }
     }
 
     /// In the server as a whole.
     pub fn everywhere(invariant: Invariant, what: impl Into<String>) -> Self {
-        Self { invariant, connection: None, what: what.into(), expected: None }
+        Self { invariant, connection: None, what: what.into(), expected: None, good: 0 }
     }
 }

@@ -16,19 +16,19 @@ use crate::stage::{Event, address};
 /// What the file must be called, for its case is numbered after it.
 pub const FILE_NAME: &str = "0-simulation.txt";
 
-/// The case; `None` where there are more connections than the letters of the alphabet.
+/// The case; `None` where there are more connections than there are letters.
 #[must_use]
 pub fn case(config: &Config, seed: u64, played: &Played) -> Option<String> {
     let opened = played.steps.iter().filter_map(|(event, _)| match event {
         Event::Open(number, _) => Some(*number),
         _ => None,
     });
-    let names: BTreeMap<ConnectionNumber, char> = opened.zip('A'..='Z').collect();
+    let names: BTreeMap<ConnectionNumber, char> = opened.zip('A'..='Y').collect();
     let count = played.steps.iter().filter(|(event, _)| matches!(event, Event::Open(..))).count();
     if names.len() < count {
         return None;
     }
-    let mut writer = Writer { names, text: String::new(), up: BTreeMap::new(), down: BTreeMap::new() };
+    let mut writer = Writer { names, text: String::new(), up: BTreeMap::new(), down: BTreeMap::new(), expects: false };
     let failure = played.failure.as_ref();
     let what = failure.map_or_else(|| "nothing is wrong".into(), ToString::to_string);
     writer.line("netswap-server-cases 1");
@@ -53,7 +53,12 @@ pub fn case(config: &Config, seed: u64, played: &Played) -> Option<String> {
         Event::Reset(number) => Some(*number),
         _ => None,
     });
-    reset.for_each(|number| drop(writer.names.remove(&number)));
+    for number in reset {
+        writer.names.remove(&number);
+    }
+    if !writer.expects {
+        writer.ping();
+    }
     for (number, name) in writer.names.clone() {
         let closed = played.closed.contains(&number);
         writer.line(&format!("{name} {}", if closed { "dropped" } else { "resets" }));
@@ -67,6 +72,8 @@ struct Writer {
     /// What has come of a packet, in either direction.
     up: BTreeMap<ConnectionNumber, usize>,
     down: BTreeMap<ConnectionNumber, Vec<u8>>,
+    /// Whether anything is expected yet: a case must expect something.
+    expects: bool,
 }
 
 impl Writer {
@@ -141,8 +148,9 @@ impl Writer {
 
     fn came(&mut self, number: ConnectionNumber, bytes: &[u8], eager: bool, failure: Option<&Failure>) {
         let Some(name) = self.names.get(&number).copied() else { return };
-        let wrong = failure.filter(|it| it.connection == Some(number));
-        let wrong = wrong.and_then(|it| it.expected.as_ref()).and_then(|it| it.first_chunk::<4>()).copied();
+        // What comes from the first wrong packet on is told, and not expected.
+        let good = failure.filter(|it| it.connection == Some(number)).map_or(usize::MAX, |it| it.good);
+        let mut at = 0;
         let mut buffer = self.down.remove(&number).unwrap_or_default();
         buffer.extend_from_slice(bytes);
         let mut lines = Vec::new();
@@ -152,12 +160,20 @@ impl Writer {
                 break;
             }
             let packet: Vec<u8> = buffer.drain(..len).collect();
-            let is_wrong = wrong.is_some_and(|xid| packet.starts_with(&xid));
-            let comment = if is_wrong { "# The server sends: " } else { "" };
+            let comment = if at >= good { "# The server sends: " } else { "" };
+            at += len;
             lines.push(format!("{comment}{name}< {} | {}", hex(&packet), reply(&header)));
         }
         self.down.insert(number, buffer);
         self.received(name, eager, &lines);
+    }
+
+    /// Somebody else comes, and is answered.
+    fn ping(&mut self) {
+        self.line("Z opens 127.0.0.99");
+        self.line("Z> 00 00 00 01 00 00 00 00 08 00 | PING, XID 1");
+        self.line("Z< 00 00 00 01 00 00 00 00 00 00 | GENERIC_OP_SUCCESS, XID 1");
+        self.line("Z resets");
     }
 
     /// What should have come.
@@ -182,6 +198,7 @@ impl Writer {
             self.line(&format!("{name} reads"));
         }
         lines.iter().for_each(|line| self.line(line));
+        self.expects |= lines.iter().any(|line| !line.starts_with('#'));
         if !eager {
             self.line(&format!("{name} stops reading"));
         }
@@ -200,7 +217,9 @@ fn hex(bytes: &[u8]) -> String {
         if run.len() > 8 {
             let _ = write!(text, " {byte:02x} * {}", run.len());
         } else {
-            run.iter().for_each(|byte| drop(write!(text, " {byte:02x}")));
+            for byte in run {
+                let _ = write!(text, " {byte:02x}");
+            }
         }
     }
     text.trim_start().into()

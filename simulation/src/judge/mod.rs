@@ -49,6 +49,7 @@ pub struct Judge {
     requests: u64,
     /// The writes that have taken effect.
     effective: BTreeSet<(ConnectionNumber, u32)>,
+    reached: BTreeSet<(u8, u8)>,
 }
 
 /// What is known of a connection.
@@ -167,6 +168,7 @@ impl Judge {
             late: false,
             requests: 0,
             effective: BTreeSet::new(),
+            reached: BTreeSet::new(),
         }
     }
 
@@ -174,6 +176,12 @@ impl Judge {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests
+    }
+
+    /// Codes and ACCESS bytes of what the server has sent.
+    #[must_use]
+    pub fn reached(&self) -> &BTreeSet<(u8, u8)> {
+        &self.reached
     }
 
     /// When the next record ends by itself, in milliseconds since the start.

@@ -11,6 +11,7 @@ impl Judge {
     pub fn taken(&mut self, number: ConnectionNumber, bytes: &[u8]) -> Result<(), Failure> {
         let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
         connection.output.extend_from_slice(bytes);
+        let mut good = 0;
         loop {
             let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
             let Some(header) = connection.output.first_chunk::<HEADER_LEN>().map(Header::decode) else { break };
@@ -19,7 +20,9 @@ impl Judge {
                 break;
             }
             let packet: Vec<u8> = connection.output.drain(..end).collect();
-            self.sent_packet(number, header, &packet[HEADER_LEN..])?;
+            let sent = self.sent_packet(number, header, &packet[HEADER_LEN..]);
+            sent.map_err(|failure| Failure { good, ..failure })?;
+            good += end;
         }
         Ok(())
     }
@@ -27,6 +30,7 @@ impl Judge {
     fn sent_packet(&mut self, number: ConnectionNumber, header: Header, payload: &[u8]) -> Result<(), Failure> {
         let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
         let xid = header.xid.0;
+        self.reached.insert((header.opcode, header.access));
         if connection.said_last_word {
             let what = format!("something follows the last word: {header:?}");
             return Err(Failure::of(Invariant::Violations, number, what));

@@ -4,11 +4,12 @@ mod honest;
 mod hostile;
 mod link;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fastrand::Rng;
 use netswap_core::config::ConfigError;
+use netswap_core::store::Counters;
 use netswap_core::time::Instant;
 
 use crate::failure::{Failure, Invariant};
@@ -68,6 +69,10 @@ pub struct Outcome {
     pub requests: u64,
     /// Simulated time.
     pub time: Duration,
+    /// What the server has counted.
+    pub counters: Counters,
+    /// Codes and ACCESS bytes of what it has sent.
+    pub reached: BTreeSet<(u8, u8)>,
 }
 
 /// Runs what a seed decides, until so many transactions have begun.
@@ -84,6 +89,8 @@ pub fn run(scenario: &Scenario, seed: u64, transactions: u64, verbose: bool) -> 
         transactions: world.shared.transactions,
         requests: world.stage.judge().requests(),
         time: Duration::from_millis(world.stage.now()),
+        counters: world.stage.statistics().counters,
+        reached: world.stage.judge().reached().clone(),
         tape: world.stage.into_tape(),
     })
 }
