@@ -52,8 +52,9 @@ impl Scenario {
         if packetwise && random.bool() {
             let record = u64::from(limits.record);
             limits.total = record * random.u64(2..12) + random.u64(0..20_000);
-            limits.unfinished = record + 16 + random.u64(0..record);
-            limits.connection_unfinished = record + 16 + random.u64(0..1000);
+            let largest = if random.bool() { record + 16 } else { 1400 };
+            limits.unfinished = largest + random.u64(0..record);
+            limits.connection_unfinished = largest + random.u64(0..1000);
         }
         if random.u8(0..5) == 0 {
             limits.owner_bytes = Some(u64::from(limits.record) * 2 + random.u64(0..20_000));

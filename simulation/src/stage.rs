@@ -8,7 +8,7 @@ use std::time::Duration;
 use netswap_core::config::{Config, ConfigError};
 use netswap_core::connection::Phase;
 use netswap_core::engine::ConnectionId;
-use netswap_core::error::Quota;
+use netswap_core::error::{Quota, Violation};
 use netswap_core::server::Server;
 use netswap_core::store::{Counters, Statistics};
 use netswap_core::time::Instant;
@@ -315,7 +315,10 @@ impl Stage {
     fn advance(&mut self, number: ConnectionNumber) -> Result<(), Failure> {
         let Some(id) = self.sockets.get(&number).map(|it| it.id) else { return Ok(()) };
         let counters = self.statistics().counters;
-        let no_memory = counters.quota(Quota::ServerMemory) > self.counters.quota(Quota::ServerMemory);
+        let more = |count: &dyn Fn(&Counters) -> u64| count(&counters) > count(&self.counters);
+        // Where too many refused requests are being sent, the refusal is not counted, but what comes in its place is.
+        let too_many = self.setting.packetwise && more(&|it| it.violations(Violation::TooManyDiscarded));
+        let no_memory = too_many || more(&|it| it.quota(Quota::ServerMemory));
         let requests = requests(&counters) - requests(&self.counters);
         self.counters = counters;
         let drained = self.setting.packetwise

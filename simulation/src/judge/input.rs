@@ -51,6 +51,9 @@ impl Judge {
     pub fn advance(&mut self, number: ConnectionNumber, progress: Progress) -> Result<(), Failure> {
         let mut left = progress.requests;
         self.requests += left;
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.known = progress.drained;
+        }
         while self.step(number, &mut left, progress)? {}
         if left > 0 {
             let what = format!("the server has carried out {left} requests more than were made");
@@ -318,6 +321,7 @@ impl Judge {
     pub fn half_closed(&mut self, number: ConnectionNumber, drained: bool) -> Result<(), Failure> {
         self.depart_once(number)?;
         let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
+        connection.known = drained;
         if connection.stage == Stage::Open {
             connection.stage = Stage::Eof;
             if drained {

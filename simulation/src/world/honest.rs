@@ -246,7 +246,9 @@ impl Honest {
     pub(super) fn check_quiet(&self, number: ConnectionNumber, judge: &Judge) -> Result<(), Failure> {
         let fail = |what: String| Err(Failure::of(Invariant::Client, number, what));
         if self.is_busy() {
-            return fail(format!("{} transactions are still open", self.client.transactions()));
+            let (open, unsent) = (self.client.transactions(), self.client.output().remaining());
+            let reads = if self.client.wants_read() { "reads" } else { "does not read" };
+            return fail(format!("{open} transactions are open, {unsent} bytes unsent, and the client {reads}"));
         }
         for (xid, asked) in &self.open {
             let (Some(copy), Some((version, data))) = (&asked.copy, judge.record(asked.pointer)) else { continue };

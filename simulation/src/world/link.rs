@@ -60,7 +60,9 @@ impl Link {
 
     /// Whether the server is to learn now that the client sends no more.
     pub(super) fn is_half_closed_now(&mut self) -> bool {
-        self.half_closed && self.up.is_empty() && !std::mem::replace(&mut self.told, self.half_closed && self.up.is_empty())
+        let now = self.half_closed && self.up.is_empty() && !self.told;
+        self.told |= now;
+        now
     }
 
     pub(super) fn is_drained_down(&self) -> bool {

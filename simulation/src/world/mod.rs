@@ -253,7 +253,7 @@ impl World {
             moved = true;
         }
         let Some(link) = &mut self.parties[at].link else { return Ok(moved) };
-        if link.is_half_closed_now() && self.stage.reads(number) {
+        if self.stage.reads(number) && link.is_half_closed_now() {
             self.act(Event::HalfClose(number))?;
             moved = true;
         }
@@ -348,7 +348,11 @@ impl World {
         self.stage.judge().check(&self.stage.statistics(), true)?;
         for party in &self.parties {
             if let (Kind::Honest(honest), Some(link)) = (&party.kind, &party.link) {
-                honest.check_quiet(link.number, self.stage.judge())?;
+                let reads = self.stage.reads(link.number);
+                honest.check_quiet(link.number, self.stage.judge()).map_err(|failure| {
+                    let what = format!("{}; the server {}", failure.what, if reads { "reads" } else { "does not read" });
+                    Failure { what, ..failure }
+                })?;
             }
         }
         let denied = self.shared.denied.iter().find(|(number, xid)| self.stage.judge().took_effect(*number, *xid));
