@@ -71,7 +71,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (_, Some(_)) => ProgressBar::new_spinner(),
         _ => ProgressBar::new(arguments.seeds),
     };
-    let template = if arguments.duration.is_some() { "{pos} seeds, {elapsed} {msg}" } else { "{bar:30} {pos}/{len}, {elapsed} {msg}" };
+    let template = if arguments.duration.is_some() {
+        "{pos} seeds, {elapsed} {msg}"
+    } else {
+        "{bar:30} {pos}/{len}, {elapsed} {msg}"
+    };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
@@ -115,8 +119,12 @@ fn tell(run: &Run, count: usize, arguments: &Arguments) -> anyhow::Result<()> {
     let sabotage = arguments.sabotage.and_then(|it| clap::ValueEnum::to_possible_value(&it));
     let sabotage = sabotage.map_or_else(String::new, |it| format!(" --sabotage {}", it.get_name()));
     let transactions = arguments.transactions;
-    eprintln!("  again: cargo run -p simulation --release -- --seed {} --transactions {transactions}{sabotage}", run.seed);
-    let text = match run::explain(run.seed, arguments.sabotage, found, Duration::from_secs(arguments.shrink)) {
+    eprintln!(
+        "  again: cargo run -p simulation --release -- --seed {} --transactions {transactions}{sabotage}",
+        run.seed
+    );
+    let text = match run::explain(run.seed, arguments.sabotage, found, Duration::from_secs(arguments.shrink))
+    {
         Ok(text) => text,
         Err(reason) => {
             eprintln!("  there is no transcript: {reason}");
@@ -129,7 +137,10 @@ fn tell(run: &Run, count: usize, arguments: &Arguments) -> anyhow::Result<()> {
         .and_then(|()| std::fs::write(&path, &text))
         .with_context(|| format!("cannot write {}", path.display()))?;
     eprintln!("  as a case: {}, {} lines", path.display(), text.lines().count());
-    eprintln!("  play it: cargo run -p conformance -- --target core --mode whole --cases {}", directory.display());
+    eprintln!(
+        "  play it: cargo run -p conformance -- --target core --mode whole --cases {}",
+        directory.display()
+    );
     text.lines().for_each(|line| eprintln!("    {}", line.chars().take(160).collect::<String>()));
     Ok(())
 }

@@ -71,9 +71,15 @@ pub fn run(seed: u64, transactions: u64, sabotage: Option<Sabotage>, verbose: bo
 /// # Errors
 ///
 /// What keeps it from being one.
-pub fn explain(seed: u64, sabotage: Option<Sabotage>, found: &Found, time: Duration) -> Result<String, &'static str> {
+pub fn explain(
+    seed: u64,
+    sabotage: Option<Sabotage>,
+    found: &Found,
+    time: Duration,
+) -> Result<String, &'static str> {
     let setting = Scenario::new(seed, sabotage).setting;
     let played = shrink::shrink(&setting, &found.tape, &found.failure, time)
         .ok_or("it does not show in what the server got and sent: it is to be looked for in the client")?;
-    transcript::case(&setting.config, seed, &played).ok_or("it takes more connections than the alphabet has letters")
+    transcript::case(&setting.config, seed, &played)
+        .ok_or("it takes more connections than the alphabet has letters")
 }

@@ -9,11 +9,14 @@ use crate::failure::Failure;
 use crate::judge::ConnectionNumber;
 use crate::stage::{Event, Setting, Stage};
 
+/// What has come, on which connections.
+pub type Came = Vec<(ConnectionNumber, Vec<u8>)>;
+
 /// How a tape was played again.
 #[derive(Clone, Debug)]
 pub struct Played {
     /// What happened, and what then came on which connections.
-    pub steps: Vec<(Event, Vec<(ConnectionNumber, Vec<u8>)>)>,
+    pub steps: Vec<(Event, Came)>,
     /// What was wrong.
     pub failure: Option<Failure>,
     /// The connections that the server has closed.
@@ -68,7 +71,7 @@ pub fn play(setting: &Setting, tape: &[Event], eager: bool) -> Played {
 fn take_all(
     stage: &mut Stage,
     open: &BTreeSet<ConnectionNumber>,
-    came: &mut Vec<(ConnectionNumber, Vec<u8>)>,
+    came: &mut Came,
 ) -> Result<(), Failure> {
     loop {
         let mut some = false;
@@ -173,6 +176,11 @@ fn packetwise(tape: &[Event]) -> Vec<Event> {
             packets.push(Event::Input(*number, buffer.drain(..len).collect()));
         }
     }
-    packets.extend(buffers.into_iter().filter(|(_, rest)| !rest.is_empty()).map(|(number, rest)| Event::Input(number, rest)));
+    packets.extend(
+        buffers
+            .into_iter()
+            .filter(|(_, rest)| !rest.is_empty())
+            .map(|(number, rest)| Event::Input(number, rest)),
+    );
     packets
 }

@@ -12,9 +12,9 @@ use netswap_core::error::{Quota, Violation};
 use netswap_core::server::Server;
 use netswap_core::store::{Counters, Statistics};
 use netswap_core::time::Instant;
-use netswap_core::wire::{HEADER_LEN, Header, Opcode};
+use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Opcode, WINDOW};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Invariant};
 use crate::judge::{ConnectionNumber, Judge, Progress};
 use crate::sabotage::{Sabotage, Saboteur};
 
@@ -204,15 +204,42 @@ impl Stage {
             Event::Take(number, most) => {
                 let taken = self.take(number, most);
                 let shown = self.saboteur.output(number, &taken);
-                self.took(number, taken.len(), &shown).map(|()| shown.clone()).map_err(|failure| (shown, failure))?
+                self.took(number, taken.len(), &shown)
+                    .map(|()| shown.clone())
+                    .map_err(|failure| (shown, failure))?
             }
             _ => {
                 self.change(event).map_err(|failure| (Vec::new(), failure))?;
                 Vec::new()
             }
         };
-        let settled = self.close().and_then(|()| self.judge.check(&self.statistics(), false));
+        let settled = self.close().and_then(|()| {
+            let statistics = self.statistics();
+            self.judge.check(&statistics, false).and_then(|()| self.check_memory(&statistics))
+        });
         settled.map(|()| taken.clone()).map_err(|failure| (taken, failure))
+    }
+
+    /// Judges whether the server keeps to the bound that it tells of its memory (docs/PROTOCOL.md §7).
+    fn check_memory(&self, statistics: &Statistics) -> Result<(), Failure> {
+        let limits = &self.setting.config.limits;
+        // Watches at their end leave up to six notifications and an ABORT, whatever else waits.
+        let most = limits.queued_replies as usize + 7 * limits.watches as usize + 8;
+        let mut held = statistics.bytes;
+        for (number, socket) in &self.sockets {
+            let Some(output) = self.server.output(socket.id) else { continue };
+            let (window, messages) = (output.window_len(), output.messages());
+            if window >= WINDOW + HEADER_LEN + MAX_PAYLOAD || messages > most {
+                let what = format!("{window} bytes are in the window, and {messages} messages wait");
+                return Err(Failure::of(Invariant::Accounting, *number, what));
+            }
+            held += window as u64;
+        }
+        if held > limits.memory_bound() {
+            let what = format!("{held} bytes are held, above the bound of {}", limits.memory_bound());
+            return Err(Failure::everywhere(Invariant::Accounting, what));
+        }
+        Ok(())
     }
 
     fn change(&mut self, event: &Event) -> Result<(), Failure> {
@@ -290,7 +317,9 @@ impl Stage {
                 }
                 continue;
             }
-            let Some(header) = socket.held.first_chunk::<HEADER_LEN>().map(Header::decode) else { return Ok(()) };
+            let Some(header) = socket.held.first_chunk::<HEADER_LEN>().map(Header::decode) else {
+                return Ok(());
+            };
             socket.missing = header.payload_len();
             let piece: Vec<u8> = socket.held.drain(..HEADER_LEN).collect();
             let manipulated = self.saboteur.header(number, header);
@@ -384,7 +413,8 @@ impl Stage {
         }
         let before = &self.counters;
         let counters = self.statistics().counters;
-        let slow = counters.slow_readers > before.slow_readers || counters.slow_requests > before.slow_requests;
+        let slow =
+            counters.slow_readers > before.slow_readers || counters.slow_requests > before.slow_requests;
         self.counters = counters;
         for id in closed {
             let now = self.instant();

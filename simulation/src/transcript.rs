@@ -28,7 +28,8 @@ pub fn case(config: &Config, seed: u64, played: &Played) -> Option<String> {
     if names.len() < count {
         return None;
     }
-    let mut writer = Writer { names, text: String::new(), up: BTreeMap::new(), down: BTreeMap::new(), expects: false };
+    let mut writer =
+        Writer { names, text: String::new(), up: BTreeMap::new(), down: BTreeMap::new(), expects: false };
     let failure = played.failure.as_ref();
     let what = failure.map_or_else(|| "nothing is wrong".into(), ToString::to_string);
     writer.line("netswap-server-cases 1");
@@ -104,7 +105,12 @@ impl Writer {
                 self.line(&format!("config {key} {number}"));
             }
         }
-        let spans = [("grace", times.grace), ("longest", times.longest), ("slow", times.slow), ("linger", times.linger)];
+        let spans = [
+            ("grace", times.grace),
+            ("longest", times.longest),
+            ("slow", times.slow),
+            ("linger", times.linger),
+        ];
         for (key, time) in spans {
             self.line(&format!("config {key} {}", span(time)));
         }
@@ -136,7 +142,11 @@ impl Writer {
         let mut rest = bytes;
         while !rest.is_empty() {
             let header = rest.first_chunk::<HEADER_LEN>().map(Header::decode).filter(|_| *missing == 0);
-            let len = if *missing > 0 { *missing } else { header.map_or(rest.len(), |it| HEADER_LEN + it.payload_len()) };
+            let len = if *missing > 0 {
+                *missing
+            } else {
+                header.map_or(rest.len(), |it| HEADER_LEN + it.payload_len())
+            };
             let (packet, after) = rest.split_at(len.min(rest.len()));
             *missing = len - packet.len();
             let told = header.map_or_else(String::new, |it| format!(" | {}", request(&it)));

@@ -75,7 +75,9 @@ impl Judge {
         };
         let waits = matches!(answer, Ok(Answer::Waits(_)));
         let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
-        if circumstances.no_memory && !matches!(&answer, Err(Refusal::QuotaExceeded { quota: Quota::ServerMemory, .. })) {
+        if circumstances.no_memory
+            && !matches!(&answer, Err(Refusal::QuotaExceeded { quota: Quota::ServerMemory, .. }))
+        {
             let what = format!("request {xid} is refused for want of memory, which it does not need");
             return Err(Failure::of(Invariant::Limits, number, what));
         }
@@ -116,9 +118,15 @@ impl Judge {
         let memory = || Refusal::QuotaExceeded { quota: Quota::ServerMemory, limit: total };
         let needs = matches!(
             request,
-            Request::CreateRecord { .. } | Request::ReserveRecord { .. } | Request::Ping { .. } | Request::ListRecords
-                | Request::ReplaceRecord { .. } | Request::WriteRange { .. } | Request::Append { .. }
-                | Request::CompareAndReplace { .. } | Request::FetchAdd { .. }
+            Request::CreateRecord { .. }
+                | Request::ReserveRecord { .. }
+                | Request::Ping { .. }
+                | Request::ListRecords
+                | Request::ReplaceRecord { .. }
+                | Request::WriteRange { .. }
+                | Request::Append { .. }
+                | Request::CompareAndReplace { .. }
+                | Request::FetchAdd { .. }
         );
         if circumstances.no_memory && needs && !self.ample {
             return Ok(Err(memory()));
@@ -138,7 +146,9 @@ impl Judge {
                 done(created)
             }
             Request::UpdateRecordPermissions { pointer, access } => {
-                let Some(record) = self.records.get_mut(&pointer.0) else { return done(Err(Refusal::AddressFault)) };
+                let Some(record) = self.records.get_mut(&pointer.0) else {
+                    return done(Err(Refusal::AddressFault));
+                };
                 if std::mem::replace(&mut record.access, access) != access {
                     self.rights_changed(pointer.0, None, Some(access));
                 }
@@ -185,9 +195,10 @@ impl Judge {
             Request::ReadRange { pointer, offset, len } => {
                 Ok(self.read(number, xid, pointer.0, Read::Range { offset, len }, over))
             }
-            Request::ReplaceRecord { pointer, data } => {
-                done(self.write(pointer.0, circumstances, |_| Ok(data)).map(|(version, _)| Reply::Written(version)))
-            }
+            Request::ReplaceRecord { pointer, data } => done(
+                self.write(pointer.0, circumstances, |_| Ok(data))
+                    .map(|(version, _)| Reply::Written(version)),
+            ),
             Request::CompareAndReplace { pointer, version, data } => done(
                 self.write(pointer.0, circumstances, |record| match record.version == version.0 {
                     true => Ok(data.clone()),
@@ -201,7 +212,10 @@ impl Judge {
             }
             Request::Append { pointer, data } => {
                 let write = |record: &Record| Ok(overwrite(&record.data, record.data.len(), &data));
-                done(self.write(pointer.0, circumstances, write).map(|(version, offset)| Reply::Appended { version, offset }))
+                done(
+                    self.write(pointer.0, circumstances, write)
+                        .map(|(version, offset)| Reply::Appended { version, offset }),
+                )
             }
             Request::FetchAdd { pointer, offset, delta } => {
                 let mut value = 0;

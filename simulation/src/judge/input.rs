@@ -84,7 +84,12 @@ impl Judge {
     }
 
     /// Takes the next header or packet, where it is known to be taken; whether there was one.
-    fn step(&mut self, number: ConnectionNumber, left: &mut u64, progress: Progress) -> Result<bool, Failure> {
+    fn step(
+        &mut self,
+        number: ConnectionNumber,
+        left: &mut u64,
+        progress: Progress,
+    ) -> Result<bool, Failure> {
         let Some(connection) = self.connections.get_mut(&number) else { return Ok(false) };
         if connection.stage == Stage::Ending {
             connection.input.clear();
@@ -169,7 +174,11 @@ impl Judge {
         let unfinished = |limit| Refusal::QuotaExceeded { quota: Quota::UnfinishedBytes, limit };
         let full = connection.discarding >= limits.unfinished_requests;
         let refuse = |refusal| {
-            if full && !header.is_last() { Effect::Violate(Violation::TooManyDiscarded) } else { Effect::Refuse(refusal) }
+            if full && !header.is_last() {
+                Effect::Violate(Violation::TooManyDiscarded)
+            } else {
+                Effect::Refuse(refusal)
+            }
         };
         match connection.incoming.get(&header.xid.0).map(|it| it.accepted) {
             Some(None) => Effect::Discard,
@@ -177,7 +186,9 @@ impl Judge {
             Some(Some(_)) if no_memory => refuse(memory),
             Some(Some(request)) => passed.map_or(Effect::Accept(request), |limit| refuse(unfinished(limit))),
             None => {
-                let Some(opcode) = Opcode::from_u8(header.opcode) else { return refuse(Refusal::UnsupportedOp) };
+                let Some(opcode) = Opcode::from_u8(header.opcode) else {
+                    return refuse(Refusal::UnsupportedOp);
+                };
                 let operands = &payload[..opcode.operand_len().min(payload.len())];
                 let request = match Request::parse(opcode, header.access, header.remaining, operands) {
                     Ok(request) => request,
@@ -236,8 +247,11 @@ impl Judge {
                 }
             }
             Effect::Accept(request) => {
-                let incoming = connection.incoming.entry(xid).or_insert_with(|| {
-                    Incoming { header, accepted: Some(request), data: Vec::new(), unfinished: 0 }
+                let incoming = connection.incoming.entry(xid).or_insert_with(|| Incoming {
+                    header,
+                    accepted: Some(request),
+                    data: Vec::new(),
+                    unfinished: 0,
                 });
                 incoming.header = header;
                 incoming.data.extend_from_slice(payload);
@@ -303,7 +317,8 @@ impl Judge {
             return Ok(());
         }
         // What waits is dropped, also where the server finds out only now that the record has ended.
-        let (waits, others) = std::mem::take(&mut self.waits).into_iter().partition(|it| it.connection == number);
+        let (waits, others) =
+            std::mem::take(&mut self.waits).into_iter().partition(|it| it.connection == number);
         self.waits = others;
         let done = self.depart(number);
         self.waits.extend::<Vec<_>>(waits);
@@ -355,8 +370,12 @@ impl Judge {
 
     /// The server is told to stop; everything that it got before is carried out.
     pub fn stopped(&mut self) {
-        let open: Vec<_> =
-            self.connections.iter().filter(|(_, it)| it.stage == Stage::Open).map(|(number, _)| *number).collect();
+        let open: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, it)| it.stage == Stage::Open)
+            .map(|(number, _)| *number)
+            .collect();
         for number in open {
             let Some(connection) = self.connections.get_mut(&number) else { continue };
             connection.stage = Stage::Ending;
@@ -365,7 +384,12 @@ impl Judge {
                 .iter()
                 .filter(|(_, it)| it.accepted.is_some())
                 .map(|(xid, _)| *xid)
-                .chain(connection.current.filter(|it| !connection.incoming.contains_key(&it.xid.0)).map(|it| it.xid.0))
+                .chain(
+                    connection
+                        .current
+                        .filter(|it| !connection.incoming.contains_key(&it.xid.0))
+                        .map(|it| it.xid.0),
+                )
                 .collect();
             connection.current = None;
             connection.input.clear();
@@ -403,6 +427,8 @@ impl Connection {
 
     /// The message that comes last, as it stands on the wire.
     pub(super) fn last_word_is(&self, header: &Header) -> bool {
-        self.last_word.as_ref().is_some_and(|(xid, message)| Xid(*xid) == header.xid && message.fits(header, &[]))
+        self.last_word
+            .as_ref()
+            .is_some_and(|(xid, message)| Xid(*xid) == header.xid && message.fits(header, &[]))
     }
 }

@@ -81,6 +81,8 @@ struct Connection {
     turned_away: bool,
     /// Whether it is known what the server has done with all that was sent.
     known: bool,
+    /// When it was opened.
+    opened: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +226,7 @@ impl Judge {
             let what = format!("a connection is {served:?}, but expected is {refusal:?}");
             return Err(Failure::of(Invariant::Limits, number, what));
         }
-        let mut connection = Connection::new(owner);
+        let mut connection = Connection::new(owner, self.now);
         if let Some(refusal) = refusal {
             connection.turned_away = true;
             connection.stage = Stage::Ending;
@@ -259,7 +261,16 @@ impl Judge {
     }
 
     /// The server closes a connection; `slow` is whether it says that it was too slow.
+    ///
+    /// # Errors
+    ///
+    /// There is no reason to, or something is still to be said.
     pub fn ended_by_server(&mut self, number: ConnectionNumber, slow: bool) -> Result<(), Failure> {
+        let age = self.connections.get(&number).map_or(0, |it| self.now - it.opened);
+        if slow && age < self.config.times.slow.as_millis() as u64 {
+            let what = format!("it is closed as too slow {age} ms after it was opened");
+            return Err(Failure::of(Invariant::Liveness, number, what));
+        }
         if !slow {
             self.guess(number)?;
         }
@@ -275,7 +286,8 @@ impl Judge {
                         return Err(Failure::expecting(Invariant::OneTerminal, number, what, *xid, message));
                     }
                     Expected::Abort { certain: true } if connection.last_word.is_none() => {
-                        let what = format!("the ABORT of {xid} is not answered before the connection is closed");
+                        let what =
+                            format!("the ABORT of {xid} is not answered before the connection is closed");
                         return Err(Failure::of(Invariant::OneTerminal, number, what));
                     }
                     _ => {}
@@ -347,7 +359,13 @@ impl Judge {
                         Expected::Reply(message) => {
                             let (code, len) = (message.code, message.len());
                             let what = format!("request {xid} is not answered with code {code}, {len} bytes");
-                            return Err(Failure::expecting(Invariant::OneTerminal, *number, what, *xid, message));
+                            return Err(Failure::expecting(
+                                Invariant::OneTerminal,
+                                *number,
+                                what,
+                                *xid,
+                                message,
+                            ));
                         }
                         Expected::Abort { certain: true } => {
                             let what = format!("the ABORT of {xid} is not answered");
@@ -367,7 +385,7 @@ impl Judge {
 }
 
 impl Connection {
-    fn new(owner: Owner) -> Self {
+    fn new(owner: Owner, opened: u64) -> Self {
         Self {
             owner,
             stage: Stage::Open,
@@ -387,6 +405,7 @@ impl Connection {
             misused: BTreeSet::new(),
             turned_away: false,
             known: true,
+            opened,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a server sends, packet by packet, against what is expected (docs/PROTOCOL.md §2.2, §2.4, §4).
 
-use netswap_core::wire::{ABORT, Code, HEADER_LEN, Header, MAX_PAYLOAD};
 use netswap_core::types::Xid;
+use netswap_core::wire::{ABORT, Code, HEADER_LEN, Header, MAX_PAYLOAD};
 
 use super::{ConnectionNumber, Expected, Judge, Message};
 use crate::failure::{Failure, Invariant};
@@ -14,7 +14,9 @@ impl Judge {
         let mut good = 0;
         loop {
             let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
-            let Some(header) = connection.output.first_chunk::<HEADER_LEN>().map(Header::decode) else { break };
+            let Some(header) = connection.output.first_chunk::<HEADER_LEN>().map(Header::decode) else {
+                break;
+            };
             let end = HEADER_LEN + header.payload_len();
             if connection.output.len() < end {
                 break;
@@ -27,7 +29,12 @@ impl Judge {
         Ok(())
     }
 
-    fn sent_packet(&mut self, number: ConnectionNumber, header: Header, payload: &[u8]) -> Result<(), Failure> {
+    fn sent_packet(
+        &mut self,
+        number: ConnectionNumber,
+        header: Header,
+        payload: &[u8],
+    ) -> Result<(), Failure> {
         let Some(connection) = self.connections.get_mut(&number) else { return Ok(()) };
         let xid = header.xid.0;
         self.reached.insert((header.opcode, header.access));
@@ -81,11 +88,15 @@ impl Judge {
             Some(Expected::Watch(id)) if code == Code::Notify as u8 => self.notified(id, access, payload)?,
             other => {
                 let other = other.map_or("nothing", |it| it.name());
-                let what = format!("code {code}, access {access} with {} comes for {xid}, but expected is {other}", short(&payload));
+                let what = format!(
+                    "code {code}, access {access} with {} comes for {xid}, but expected is {other}",
+                    short(&payload)
+                );
                 return Err(Failure::of(Invariant::OneTerminal, number, what));
             }
         };
-        if ended && let Some(connection) = self.connections.get_mut(&number)
+        if ended
+            && let Some(connection) = self.connections.get_mut(&number)
             && let Some(expected) = connection.expected.get_mut(&xid)
         {
             expected.pop_front();
@@ -120,7 +131,8 @@ impl Judge {
             return Ok(());
         }
         let Some(at) = at else {
-            let expected = connection.expected.get(&xid).and_then(|it| it.front()).map_or("nothing", Expected::name);
+            let expected =
+                connection.expected.get(&xid).and_then(|it| it.front()).map_or("nothing", Expected::name);
             let what = format!("ABORT comes for {xid}, which was not abandoned; expected is {expected}");
             return Err(Failure::of(Invariant::OneTerminal, number, what));
         };
@@ -153,7 +165,10 @@ impl Judge {
         for (xid, expected) in &connection.expected {
             for expected in expected {
                 if let Expected::Reply(message) = expected {
-                    let what = format!("request {xid} is not answered with code {} before the connection ends", message.code);
+                    let what = format!(
+                        "request {xid} is not answered with code {} before the connection ends",
+                        message.code
+                    );
                     return Err(Failure::expecting(Invariant::OneTerminal, number, what, *xid, message));
                 }
             }

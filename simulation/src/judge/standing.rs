@@ -122,7 +122,8 @@ impl Judge {
         let before = history.newest();
         history.owners.extend(owner);
         history.access.extend(access);
-        let lost = |watch: &&mut Watch| watch.pointer == pointer && !record.allows(watch.watcher, Access::READ);
+        let lost =
+            |watch: &&mut Watch| watch.pointer == pointer && !record.allows(watch.watcher, Access::READ);
         let mut ended = Vec::new();
         for watch in self.watches.values_mut().filter(|it| it.ended.is_none()).filter(lost) {
             watch.ended = Some((Ending::AccessLost, before));
@@ -172,7 +173,9 @@ impl Judge {
         connection.standing.remove(&wait.xid);
         connection.desk.remove(&wait.xid);
         let expected = connection.expected.get_mut(&wait.xid);
-        if let Some(waiting) = expected.and_then(|it| it.iter_mut().find(|it| matches!(it, Expected::Waiting))) {
+        if let Some(waiting) =
+            expected.and_then(|it| it.iter_mut().find(|it| matches!(it, Expected::Waiting)))
+        {
             *waiting = Expected::Reply(Message::of(reply));
         }
     }
@@ -206,7 +209,9 @@ impl Judge {
         match &notification {
             Notification::Changed { version: Version(version), data } => {
                 let first = watch.push && watch.copy.is_none();
-                let Some(right) = is_newer(*version).filter(|_| *version > watch.version - u64::from(first && watch.version > 0)) else {
+                let Some(right) = is_newer(*version)
+                    .filter(|_| *version > watch.version - u64::from(first && watch.version > 0))
+                else {
                     return fail(format!("of version {version} after {}", watch.version));
                 };
                 if data.as_ref().is_some_and(|data| hash(data) != right) {

@@ -106,7 +106,8 @@ impl Honest {
     /// Gives at most so many bytes to the network, and what uploads want.
     pub(super) fn send(&mut self, most: usize, now: Instant) -> Vec<u8> {
         for (xid, asked) in self.open.iter_mut().filter(|(_, asked)| asked.upload > 0) {
-            let wanted = self.client.progress(Xid(*xid)).map_or(0, |progress| progress.wanted).min(asked.upload);
+            let wanted =
+                self.client.progress(Xid(*xid)).map_or(0, |progress| progress.wanted).min(asked.upload);
             if wanted > 0 && self.client.provide(Xid(*xid), Bytes::from(vec![*xid as u8; wanted])) {
                 asked.upload -= wanted;
             }
@@ -209,7 +210,9 @@ impl Honest {
                         && version < asked.floor
                     {
                         let floor = asked.floor;
-                        return fail(format!("transaction {xid} sees version {version}, but {floor} was known"));
+                        return fail(format!(
+                            "transaction {xid} sees version {version}, but {floor} was known"
+                        ));
                     }
                     self.open.remove(&xid.0);
                 }
@@ -217,7 +220,10 @@ impl Honest {
                 Event::Wanted { .. } => {}
                 Event::Watching { version, .. } => {
                     if version.0 < asked.floor {
-                        return fail(format!("watch {xid} begins with version {version}, but {} was known", asked.floor));
+                        return fail(format!(
+                            "watch {xid} begins with version {version}, but {} was known",
+                            asked.floor
+                        ));
                     }
                 }
                 Event::Notified { notification, .. } => {
@@ -248,14 +254,20 @@ impl Honest {
         if self.is_busy() {
             let (open, unsent) = (self.client.transactions(), self.client.output().remaining());
             let reads = if self.client.wants_read() { "reads" } else { "does not read" };
-            return fail(format!("{open} transactions are open, {unsent} bytes unsent, and the client {reads}"));
+            return fail(format!(
+                "{open} transactions are open, {unsent} bytes unsent, and the client {reads}"
+            ));
         }
         for (xid, asked) in &self.open {
-            let (Some(copy), Some((version, data))) = (&asked.copy, judge.record(asked.pointer)) else { continue };
+            let (Some(copy), Some((version, data))) = (&asked.copy, judge.record(asked.pointer)) else {
+                continue;
+            };
             if copy.version() != Version(version) || copy.data() != data {
                 let (len, real) = (copy.data().len(), data.len());
                 let copied = copy.version();
-                return fail(format!("the copy of watch {xid} has version {copied} and {len} bytes, the record {version} and {real}"));
+                return fail(format!(
+                    "the copy of watch {xid} has version {copied} and {len} bytes, the record {version} and {real}"
+                ));
             }
         }
         Ok(())
@@ -324,7 +336,9 @@ fn choose(scenario: &Scenario, random: &mut Rng, shared: &mut Shared) -> Request
     match random.u32(0..130) {
         0..8 => Request::CreateRecord { access: access(random), data: data(scenario, random, shared) },
         8..11 => Request::ReserveRecord { access: access(random) },
-        _ if known < 2 => Request::CreateRecord { access: access(random), data: data(scenario, random, shared) },
+        _ if known < 2 => {
+            Request::CreateRecord { access: access(random), data: data(scenario, random, shared) }
+        }
         11..16 => Request::UpdateRecordPermissions { pointer, access: access(random) },
         16..28 => Request::ResolvePointer { pointer },
         28..38 => Request::ReplaceRecord { pointer, data: data(scenario, random, shared) },

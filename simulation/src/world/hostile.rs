@@ -56,7 +56,8 @@ impl Hostile {
             93 | 94 => Header { xid, remaining: random.u32(0..2), opcode: ABORT, access: 1 }.encode().into(),
             95 => Header { xid, remaining: u32::MAX, opcode: 200, access: 0 }.encode().into(),
             96 => {
-                let header = Header { xid, remaining: random.u32(0..1000), opcode: random.u8(21..255), access: 0 };
+                let header =
+                    Header { xid, remaining: random.u32(0..1000), opcode: random.u8(21..255), access: 0 };
                 self.packet(header, &[])
             }
             97 => (0..random.usize(1..40)).map(|_| random.u8(..)).collect(),

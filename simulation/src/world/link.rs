@@ -88,8 +88,8 @@ impl Link {
 /// What arrives: all that is there, or a part of it, cut anywhere.
 fn arrive(queue: &mut VecDeque<(u64, Vec<u8>)>, now: u64, random: &mut Rng) -> Option<Vec<u8>> {
     let mut arrived = Vec::new();
-    while let Some((_, bytes)) = queue.pop_front_if(|(at, _)| *at <= now) {
-        arrived.extend(bytes);
+    while queue.front().is_some_and(|(at, _)| *at <= now) {
+        arrived.extend(queue.pop_front().into_iter().flat_map(|(_, bytes)| bytes));
     }
     if arrived.is_empty() {
         return None;

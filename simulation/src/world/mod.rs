@@ -127,7 +127,11 @@ impl World {
         let done = self.stage.act(event);
         if let Some(told) = told {
             let taken = done.as_ref().map_or(0, Vec::len);
-            eprintln!("{:>10.3} s  {told}{}", before as f64 / 1000.0, if taken > 0 { format!(": {taken} bytes") } else { String::new() });
+            eprintln!(
+                "{:>10.3} s  {told}{}",
+                before as f64 / 1000.0,
+                if taken > 0 { format!(": {taken} bytes") } else { String::new() }
+            );
         }
         done
     }
@@ -248,7 +252,9 @@ impl World {
             link.up(bytes, time, delay);
         }
         // To the server.
-        if stage.reads(number) && let Some(bytes) = link.arrive_up(time, random) {
+        if stage.reads(number)
+            && let Some(bytes) = link.arrive_up(time, random)
+        {
             self.act(Event::Input(number, bytes))?;
             moved = true;
         }
@@ -283,7 +289,9 @@ impl World {
         let mut alive = true;
         if let Kind::Honest(honest) = kind {
             honest.timeout(number, shared, now)?;
-            if honest.wants_read() && let Some(bytes) = link.arrive_down(time, random) {
+            if honest.wants_read()
+                && let Some(bytes) = link.arrive_down(time, random)
+            {
                 alive = honest.receive(number, &bytes, shared, now)?;
                 moved = true;
             }
@@ -350,12 +358,17 @@ impl World {
             if let (Kind::Honest(honest), Some(link)) = (&party.kind, &party.link) {
                 let reads = self.stage.reads(link.number);
                 honest.check_quiet(link.number, self.stage.judge()).map_err(|failure| {
-                    let what = format!("{}; the server {}", failure.what, if reads { "reads" } else { "does not read" });
+                    let what = format!(
+                        "{}; the server {}",
+                        failure.what,
+                        if reads { "reads" } else { "does not read" }
+                    );
                     Failure { what, ..failure }
                 })?;
             }
         }
-        let denied = self.shared.denied.iter().find(|(number, xid)| self.stage.judge().took_effect(*number, *xid));
+        let denied =
+            self.shared.denied.iter().find(|(number, xid)| self.stage.judge().took_effect(*number, *xid));
         if let Some((number, xid)) = denied {
             let what = format!("the client has said that request {xid} changed nothing, but it did");
             return Err(Failure::of(Invariant::Client, *number, what));
@@ -392,7 +405,8 @@ impl World {
         let statistics = self.stage.statistics();
         let left = [statistics.bytes, statistics.records, statistics.owners, statistics.connections];
         if left != [0; 4] {
-            let what = format!("when everybody has gone and everything has ended, this is left: {statistics:?}");
+            let what =
+                format!("when everybody has gone and everything has ended, this is left: {statistics:?}");
             return Err(Failure::everywhere(Invariant::Accounting, what));
         }
         Ok(())
