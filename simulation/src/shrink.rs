@@ -68,11 +68,7 @@ pub fn play(setting: &Setting, tape: &[Event], eager: bool) -> Played {
     played
 }
 
-fn take_all(
-    stage: &mut Stage,
-    open: &BTreeSet<ConnectionNumber>,
-    came: &mut Came,
-) -> Result<(), Failure> {
+fn take_all(stage: &mut Stage, open: &BTreeSet<ConnectionNumber>, came: &mut Came) -> Result<(), Failure> {
     loop {
         let mut some = false;
         for number in open {

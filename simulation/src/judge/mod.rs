@@ -266,7 +266,8 @@ impl Judge {
     ///
     /// There is no reason to, or something is still to be said.
     pub fn ended_by_server(&mut self, number: ConnectionNumber, slow: bool) -> Result<(), Failure> {
-        let age = self.connections.get(&number).map_or(0, |it| self.now - it.opened);
+        let open = self.connections.get(&number).filter(|it| it.stage == Stage::Open);
+        let age = open.map_or(u64::MAX, |it| self.now - it.opened);
         if slow && age < self.config.times.slow.as_millis() as u64 {
             let what = format!("it is closed as too slow {age} ms after it was opened");
             return Err(Failure::of(Invariant::Liveness, number, what));
