@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use netswap_core::config::Config;
-use netswap_core::wire::{ABORT, Code, HEADER_LEN, Header, Opcode};
+use netswap_core::wire::{ABORT, Code, HEADER_LEN, Header, MAX_PAYLOAD, Opcode};
 
 use crate::failure::Failure;
 use crate::judge::ConnectionNumber;
@@ -43,8 +43,10 @@ pub fn case(config: &Config, seed: u64, played: &Played) -> Option<String> {
     for (at, (event, came)) in played.steps.iter().enumerate() {
         writer.event(event, played.eager);
         let failure = failure.filter(|_| at == last);
-        for (number, bytes) in came {
-            writer.came(*number, bytes, played.eager, failure);
+        for (index, (number, bytes)) in came.iter().enumerate() {
+            // Only what came last can be wrong.
+            let good = if index + 1 == came.len() { failure.map(|it| it.good) } else { None };
+            writer.came(*number, bytes, played.eager, failure, good.unwrap_or(usize::MAX));
         }
         if let Some(failure) = failure {
             writer.expected(failure, played.eager);
@@ -156,10 +158,21 @@ impl Writer {
         lines.join("\n")
     }
 
-    fn came(&mut self, number: ConnectionNumber, bytes: &[u8], eager: bool, failure: Option<&Failure>) {
+    fn came(
+        &mut self,
+        number: ConnectionNumber,
+        bytes: &[u8],
+        eager: bool,
+        failure: Option<&Failure>,
+        good: usize,
+    ) {
         let Some(name) = self.names.get(&number).copied() else { return };
         // What comes from the first wrong packet on is told, and not expected.
-        let good = failure.filter(|it| it.connection == Some(number)).map_or(usize::MAX, |it| it.good);
+        let good = failure.filter(|it| it.connection == Some(number)).map_or(usize::MAX, |_| good);
+        // So are the packets before it that are of the same message.
+        let expected = failure.filter(|it| it.connection == Some(number)).and_then(|it| it.expected.as_ref());
+        let message =
+            expected.filter(|it| it.len() > MAX_PAYLOAD).and_then(|it| it.first_chunk::<4>()).copied();
         let mut at = 0;
         let mut buffer = self.down.remove(&number).unwrap_or_default();
         buffer.extend_from_slice(bytes);
@@ -170,7 +183,11 @@ impl Writer {
                 break;
             }
             let packet: Vec<u8> = buffer.drain(..len).collect();
-            let comment = if at >= good { "# The server sends: " } else { "" };
+            let comment = if at >= good || message.is_some_and(|xid| packet.starts_with(&xid)) {
+                "# The server sends: "
+            } else {
+                ""
+            };
             at += len;
             lines.push(format!("{comment}{name}< {} | {}", hex(&packet), reply(&header)));
         }
