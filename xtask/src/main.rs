@@ -50,7 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let Task::Test(args) = Cli::parse().task;
     if args.list {
         for step in Step::ALL {
-            println!("{:<9} {}", step.name(), step.about());
+            println!("{:<11} {}", step.name(), step.about());
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -21,14 +21,24 @@ pub(crate) enum Step {
     NoIo,
     /// Every test passes.
     Tests,
+    /// Nothing goes wrong in simulated time.
+    Simulation,
     /// The release program builds and starts.
     Release,
 }
 
 impl Step {
     /// Every step, in the order they run: the quick and telling ones first.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Format, Self::Adapters, Self::Clippy, Self::Docs, Self::NoIo, Self::Tests, Self::Release];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Format,
+        Self::Adapters,
+        Self::Clippy,
+        Self::Docs,
+        Self::NoIo,
+        Self::Tests,
+        Self::Simulation,
+        Self::Release,
+    ];
 
     /// The name to call the step by on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -39,6 +49,7 @@ impl Step {
             Self::Adapters => "adapters",
             Self::NoIo => "no-io",
             Self::Tests => "tests",
+            Self::Simulation => "simulation",
             Self::Release => "release",
         }
     }
@@ -52,6 +63,7 @@ impl Step {
             Self::Adapters => "the adapter crates have the same files and the same public names",
             Self::NoIo => "netswap-core does no I/O: it builds where there is no std",
             Self::Tests => "all unit, integration and documentation tests pass",
+            Self::Simulation => "2000 seeds of clients and a server in simulated time, every byte judged",
             Self::Release => "the release program builds, and answers --help and --version",
         }
     }
@@ -65,6 +77,7 @@ impl Step {
             Self::Adapters => steps::adapters::run(workspace).into(),
             Self::NoIo => steps::no_io::run(workspace).into(),
             Self::Tests => steps::tests::run(workspace),
+            Self::Simulation => steps::simulation::run(workspace).into(),
             Self::Release => steps::release::run(workspace).into(),
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod docs;
 pub(crate) mod format;
 pub(crate) mod no_io;
 pub(crate) mod release;
+pub(crate) mod simulation;
 pub(crate) mod tests;
 
 use anyhow::{Result, bail};

@@ -54,12 +54,13 @@ impl Client {
     /// Judges a packet by its header.
     fn take_header(&mut self, header: &Header, now: Instant) -> Result<(), ProtocolError> {
         let xid = header.xid;
-        let Some(transaction) = self.transactions.get_mut(xid) else {
-            if !refuses_connection(header) {
-                return Err(ProtocolError::UnknownTransaction(xid));
-            }
+        // It answers no request, also where one has this id.
+        if refuses_connection(header) {
             self.connection_refusal = Some(Incoming::new(*header));
             return Ok(());
+        }
+        let Some(transaction) = self.transactions.get_mut(xid) else {
+            return Err(ProtocolError::UnknownTransaction(xid));
         };
         if let Some(reply) = &mut transaction.reply {
             return if reply.goes_on_with(header) { Ok(()) } else { Err(ProtocolError::Continuation(xid)) };

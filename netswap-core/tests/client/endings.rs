@@ -121,9 +121,23 @@ fn a_refused_connection_has_done_nothing() {
 fn transaction_zero_can_be_refused_like_any_other() {
     let mut peer = Peer::new(Config { first_xid: Xid(0), ..Config::default() });
     let xid = peer.sent(Request::Identify);
-    let refusal = Refusal::QuotaExceeded { quota: Quota::Connections, limit: 3 };
+    let refusal = Refusal::QuotaExceeded { quota: Quota::ServerMemory, limit: 3 };
     peer.reply(xid, Reply::Refused(refusal));
     assert_eq!(peer.events(), [replied(Xid(0), Reply::Refused(refusal))]);
+}
+
+/// Found by the simulation: the server refuses a connection under XID 0, whatever that is to the client.
+#[test]
+fn a_refused_connection_is_told_apart_from_the_answer_to_transaction_zero() {
+    let refusal = Refusal::QuotaExceeded { quota: Quota::Connections, limit: 3 };
+    for sent in [0, 10, 18] {
+        let mut peer = Peer::new(Config { first_xid: Xid(0), ..Config::default() });
+        let xid = peer.request(Request::DeleteRecord { pointer: Pointer(1) });
+        peer.receive_at_most(sent);
+        let error = ProtocolError::ConnectionRefused(refusal);
+        assert_eq!(peer.send(&encode(Xid(0), Reply::Refused(refusal))), Err(error));
+        assert_eq!(peer.events(), [lost(xid, Outcome::NotDone)], "{sent} bytes sent");
+    }
 }
 
 #[test]
