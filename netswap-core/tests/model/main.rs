@@ -1,0 +1,35 @@
+//! The whole core against a naive store: every operation, several owners and connections, time, cuts of the stream,
+//! aborts, slow readers.
+//!
+//! About 60 s by default; `PROPTEST_CASES=20000 cargo test -p netswap-core --test model` runs for longer.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod connection;
+mod expected;
+mod machine;
+mod naive;
+mod operations;
+mod requests;
+#[path = "../support/mod.rs"]
+mod support;
+
+use proptest::test_runner::{Config, FileFailurePersistence};
+use proptest_state_machine::prop_state_machine;
+
+use machine::Machine;
+
+/// How many cases are played where the environment does not say.
+const CASES: u32 = 200;
+
+fn config() -> Config {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    let regressions = Box::new(FileFailurePersistence::Direct("tests/model/regressions.txt"));
+    Config { cases, max_shrink_iters: 3000, failure_persistence: Some(regressions), ..Config::default() }
+}
+
+prop_state_machine! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_core_does_what_a_naive_store_does(sequential 50..300 => Machine);
+}
