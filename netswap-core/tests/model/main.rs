@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod connection;
+mod delivery;
 mod expected;
+mod lives;
 mod machine;
 mod naive;
 mod operations;
@@ -24,7 +26,7 @@ const CASES: u32 = 200;
 fn config() -> Config {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
     let regressions = Box::new(FileFailurePersistence::Direct("tests/model/regressions.txt"));
-    Config { cases, max_shrink_iters: 3000, failure_persistence: Some(regressions), ..Config::default() }
+    Config { cases, failure_persistence: Some(regressions), ..Config::default() }
 }
 
 prop_state_machine! {
