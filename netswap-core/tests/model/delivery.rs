@@ -143,6 +143,7 @@ impl Play {
             count -= piece;
             let left = output.messages() - output.completed_by(piece).count();
             for message in self.world.take_replies(peer, piece) {
+                self.received.insert((message.code, message.access));
                 self.clients[at].expected.receive(&message, &self.naive.store);
             }
             if self.world.phase(peer) != Phase::Closed && !self.clients[at].handed.is_empty() {

@@ -102,6 +102,8 @@ pub(crate) struct Play {
     first_xid: u32,
     /// The server has not done what became due.
     late: bool,
+    /// Codes and ACCESS bytes of what clients got.
+    pub(crate) received: BTreeSet<(u8, u8)>,
 }
 
 fn rules(profile: Profile, hasty: bool) -> (Rules, Config) {
@@ -158,6 +160,7 @@ impl Play {
             standing: Default::default(),
             events: Vec::new(),
             pointers: POINTERS.clone(),
+            answered: Default::default(),
             undecided: false,
         };
         Self {
@@ -169,6 +172,7 @@ impl Play {
             tight: plan.profile == Profile::Tight,
             first_xid: plan.first_xid,
             late: false,
+            received: BTreeSet::new(),
         }
     }
 

@@ -12,6 +12,7 @@ mod machine;
 mod naive;
 mod operations;
 mod requests;
+mod scripted;
 #[path = "../support/mod.rs"]
 mod support;
 

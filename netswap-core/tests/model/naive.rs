@@ -1,7 +1,7 @@
 //! The naive store: docs/PROTOCOL.md §3 and §6 as literally as can be. Maps that are searched from end to end, whole
 //! copies of data, one thing after another. It shares no code with the store that it is held against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::wire::{
     ACCESS_LOST, DELETED, Message, access_violation, added, address_fault, appended, changed, invalid,
@@ -135,6 +135,8 @@ pub(crate) struct Store {
     pub(crate) events: Vec<Event>,
     /// The pointers that this server will give, the next one last.
     pub(crate) pointers: Vec<u64>,
+    /// Operations that were answered, with the codes.
+    pub(crate) answered: BTreeSet<(u8, u8)>,
     /// Things came together of which the protocol does not say which is first.
     pub(crate) undecided: bool,
 }
@@ -221,6 +223,7 @@ impl Store {
             .unwrap_or_else(Some);
         // Its own reply is first (§3.3). A watch has had its OK, and a waiting read gets none.
         if let Some(message) = answer {
+            self.answered.insert((op, message.code));
             self.events.insert(begun, Event::Reply(caller.at, message));
         }
     }
@@ -335,6 +338,7 @@ impl Store {
                 let truth = Truth { version: version_now, owner, access, asked: None, changes: (0, 0) };
                 self.stand(caller, pointer, What::Watch(truth))?;
                 let ok = version(xid, version_now);
+                self.answered.insert((op, 0));
                 self.events.push(Event::Watching { at, ok, pointer, who, push, truth });
                 return Ok(None);
             }

@@ -22,7 +22,10 @@ pub(crate) fn make(ask: &Ask, xid: u32, store: &Store, owners: &[u64]) -> VecDeq
         2..=12 => {
             store.past.keys().nth(usize::from(record) % store.past.len().max(1)).copied().unwrap_or(NOWHERE)
         }
-        _ => live.get(usize::from(record) % live.len().clamp(1, 6)).copied().unwrap_or(NOWHERE),
+        _ => {
+            let last = store.past.keys().last();
+            live.get(usize::from(record) % live.len().clamp(1, 6)).or(last).copied().unwrap_or(NOWHERE)
+        }
     };
     let somebody = match usize::from(which) % (owners.len() + 2) {
         0 => 0,
