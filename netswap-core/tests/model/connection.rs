@@ -119,9 +119,13 @@ impl Connection {
             Stage::Lingering { until } => until <= now,
             _ => {
                 let request = self.oldest().is_some_and(|since| since + slow <= self.reading_time(now));
-                request || self.clocks.waiting.is_some_and(|(since, _)| since + slow <= now)
+                request || self.reader_is_slow(slow, now)
             }
         }
+    }
+
+    fn reader_is_slow(&self, slow: Time, now: Time) -> bool {
+        self.clocks.waiting.is_some_and(|(since, _)| since + slow <= now)
     }
 
     /// When that is, as things stand.
@@ -222,7 +226,10 @@ impl Naive {
         match self.connections[at].messages.remove(&xid) {
             None if last => match well_formed(header, payload) {
                 Ok(()) => self.store.execute(caller, (op, access), payload, memory, None, now),
-                Err(refusal) => self.store.events.push(Event::Reply(at, refusal)),
+                Err(refusal) => {
+                    self.store.counts.request(op);
+                    self.store.events.push(Event::Reply(at, refusal));
+                }
             },
             None => self.begin(caller, header, payload, memory, now),
             Some(message) if message.refused && last => {}
@@ -307,6 +314,7 @@ impl Naive {
         if discarding >= self.store.rules.unfinished_requests {
             return self.violate(at, caller.xid, 5, now);
         }
+        self.store.counts.request(message.header.op);
         (message.refused, message.counted) = (true, 0);
         message.payload.clear();
         self.store.events.push(Event::Reply(at, refusal));
@@ -394,7 +402,14 @@ impl Naive {
     pub(crate) fn wake(&mut self, now: Time) {
         self.store.expire(now);
         for at in 0..self.connections.len() {
-            if self.connections[at].is_over(self.store.rules.slow, now) {
+            let slow = self.store.rules.slow;
+            let connection = &self.connections[at];
+            if connection.is_over(slow, now) {
+                match connection.stage {
+                    Stage::Lingering { .. } => {}
+                    _ if connection.reader_is_slow(slow, now) => self.store.counts.slow_readers += 1,
+                    _ => self.store.counts.slow_requests += 1,
+                }
                 self.close(at, now);
             }
         }

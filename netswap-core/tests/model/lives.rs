@@ -39,6 +39,7 @@ impl Store {
 
     /// A connection of an owner begins (§6.3).
     pub(crate) fn arrive(&mut self, owner: u64) {
+        self.counts.connections += 1;
         *self.present.entry(owner).or_default() += 1;
         self.records.values_mut().filter(|it| it.owner == owner).for_each(|it| it.deadline = None);
     }
@@ -69,6 +70,7 @@ impl Store {
                 self.undecided |= self.depends_on_order(heir, then);
             }
             if by_ttl || heir == 0 || self.give(0, pointer, heir, then).is_err() {
+                self.counts.expired += 1;
                 self.remove(pointer, EXPIRED);
             }
         }

@@ -102,6 +102,8 @@ pub(crate) struct Play {
     first_xid: u32,
     /// The server has not done what became due.
     late: bool,
+    /// It never was late, so that it has counted what nobody was told.
+    punctual: bool,
     /// Codes and ACCESS bytes of what clients got.
     pub(crate) received: BTreeSet<(u8, u8)>,
 }
@@ -160,6 +162,7 @@ impl Play {
             standing: Default::default(),
             events: Vec::new(),
             pointers: POINTERS.clone(),
+            counts: Default::default(),
             answered: Default::default(),
             undecided: false,
         };
@@ -172,6 +175,7 @@ impl Play {
             tight: plan.profile == Profile::Tight,
             first_xid: plan.first_xid,
             late: false,
+            punctual: true,
             received: BTreeSet::new(),
         }
     }
@@ -375,7 +379,7 @@ impl Play {
         };
         let until = self.world.now + Duration::from_nanos(lapse);
         if late {
-            self.late = true;
+            (self.late, self.punctual) = (true, false);
         } else {
             let mut turns = 0;
             while let Some(due) = self.world.next_due()
@@ -405,6 +409,7 @@ impl Play {
                 Event::Reply(at, _) | Event::Ended(at, ..) | Event::Aborted(at, ..) => at,
                 Event::Watching { at, .. } | Event::Violated(at, _) => at,
             };
+            self.naive.store.counts.event(&event);
             self.clients[at].expected.note(event);
         }
     }
@@ -451,6 +456,9 @@ impl Play {
             return;
         }
         let (store, statistics) = (&self.naive.store, self.world.statistics());
+        if self.punctual {
+            store.counts.check(&statistics.counters);
+        }
         assert_eq!(statistics.records, store.records.len() as u64);
         assert_eq!(statistics.unfinished_bytes, self.naive.unfinished_bytes());
         assert_eq!(statistics.connections, self.open().len() as u64);

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod connection;
+mod counts;
 mod delivery;
 mod expected;
 mod lives;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::counts::Counts;
 use crate::support::wire::{
     ACCESS_LOST, DELETED, Message, access_violation, added, address_fault, appended, changed, invalid,
     mismatch, not_modified, ok, quota, range, resolved, too_large, version,
@@ -135,6 +136,7 @@ pub(crate) struct Store {
     pub(crate) events: Vec<Event>,
     /// The pointers that this server will give, the next one last.
     pub(crate) pointers: Vec<u64>,
+    pub(crate) counts: Counts,
     /// Operations that were answered, with the codes.
     pub(crate) answered: BTreeSet<(u8, u8)>,
     /// Things came together of which the protocol does not say which is first.
@@ -215,6 +217,7 @@ impl Store {
         now: Time,
     ) {
         self.expire(now);
+        self.counts.request(op);
         let (operands, data) = payload.split_at(shape(op).0);
         let checked = self.check(caller, op, operands, data.len() as u64);
         let begun = self.events.len();
@@ -307,6 +310,7 @@ impl Store {
                 added(xid, self.write(pointer, new, self.records[&pointer].extended), value)
             }
             4 => {
+                self.counts.deleted += 1;
                 self.remove(pointer, DELETED);
                 ok(xid, [])
             }
@@ -381,6 +385,7 @@ impl Store {
     }
 
     fn create(&mut self, owner: u64, access: u8, data: Option<&[u8]>, now: Time) -> u64 {
+        self.counts.created += 1;
         let pointer = self.pointers.pop().expect("more pointers");
         let states = [Some(Vec::new()), data.map(<[u8]>::to_vec)].into_iter().flatten().collect();
         let grace = self.rules.grace;

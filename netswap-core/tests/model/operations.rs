@@ -143,6 +143,7 @@ fn len() -> impl Strategy<Value = usize> {
         2 => 1360..1400_usize,
         2 => 2740..2800_usize,
         2 => 3000..6000_usize,
+        1 => 7985..8005_usize,
         1 => 30_000..45_000_usize,
     ]
 }
