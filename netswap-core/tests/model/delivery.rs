@@ -15,6 +15,7 @@ impl Play {
     pub(crate) fn deliver(&mut self, at: usize, cut: &Cut) {
         let mut turn = 0;
         loop {
+            self.catch_up();
             if self.stage(at) != Stage::Open {
                 // Nobody minds what comes now.
                 let rest = self.clients[at].pipe.drain(..).collect::<Vec<_>>().concat();

@@ -12,7 +12,7 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
 use crate::connection::{Naive, Stage};
 use crate::expected::Expected;
-use crate::naive::{Event, OVERHEAD, Rules, SECOND, Store, Time};
+use crate::naive::{Event, OVERHEAD, Rules, SECOND, Store, Time, u32_at};
 use crate::operations::{Ask, Cut, Ending, Lapse, Plan, Profile, Transition, plan, transition};
 use crate::requests;
 use crate::support::wire::abort;
@@ -211,6 +211,11 @@ impl Play {
                 self.take(at, usize::MAX);
             }
         }
+        self.catch_up();
+    }
+
+    /// Where the server is not late, it has done what is due at this very moment.
+    pub(crate) fn catch_up(&mut self) {
         let mut turns = 0;
         while !self.late && self.world.next_due() == Some(Duration::ZERO) {
             self.wake();
@@ -258,7 +263,14 @@ impl Play {
                 let recent = xids.len().clamp(1, 6);
                 let recent = xids.iter().rev().nth(usize::from(xid >> 1) % recent).copied();
                 let standing = self.standing(at, xid);
-                let xid = if xid & 1 == 0 { standing.or(recent) } else { recent }.unwrap_or(7);
+                let upload = self.clients[at].uploads.last().and_then(VecDeque::front);
+                let upload = upload.map(|packet| u32_at(packet, 0));
+                let xid = match xid & 3 {
+                    0 => standing.or(recent),
+                    2 => upload.or(recent),
+                    _ => recent,
+                };
+                let xid = xid.unwrap_or(7);
                 let client = &mut self.clients[at];
                 client.uploads.retain(|upload| upload.front().is_none_or(|it| it[..4] != xid.to_be_bytes()));
                 client.pipe.push_back(abort(xid));

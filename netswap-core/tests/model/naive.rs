@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::counts::Counts;
 use crate::support::wire::{
     ACCESS_LOST, DELETED, Message, access_violation, added, address_fault, appended, changed, invalid,
-    mismatch, not_modified, ok, quota, range, resolved, too_large, version,
+    mismatch, not_modified, ok, op, quota, range, resolved, too_large, version,
 };
 
 /// Nanoseconds since the start.
@@ -154,20 +154,20 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 /// Bytes of operands, and whether data may follow (§3.1).
 pub(crate) fn shape(op: u8) -> (usize, bool) {
     match op {
-        0 | 8 => (0, true),
-        7 | 17 | 18 => (0, false),
-        3 | 12 => (8, true),
-        11 => (12, true),
-        13 => (16, true),
-        6 | 10 | 15 => (16, false),
-        14 => (20, false),
-        19 => (24, false),
+        op::CREATE | op::PING => (0, true),
+        op::IDENTIFY | op::LIST | op::RESERVE => (0, false),
+        op::REPLACE | op::APPEND => (8, true),
+        op::WRITE_RANGE => (12, true),
+        op::COMPARE => (16, true),
+        op::TRANSFER | op::READ_RANGE | op::IF_CHANGED => (16, false),
+        op::ADD => (20, false),
+        op::SET_LIFETIME => (24, false),
         _ => (8, false),
     }
 }
 
 impl Store {
-    // Checks 3 to 5 (§3.2), after those values of SET_LIFETIME that depend on the server.
+    /// Checks 3 to 5 (§3.2), after those values of SET_LIFETIME that depend on the server.
     pub(crate) fn check(
         &self,
         caller: Caller,
@@ -176,7 +176,7 @@ impl Store {
         data_len: u64,
     ) -> Result<(), Message> {
         let Caller { who, xid, .. } = caller;
-        if op == 19 {
+        if op == op::SET_LIFETIME {
             let (grace, ttl, heir) = (u32_at(operands, 8), u32_at(operands, 12), u64_at(operands, 16));
             let too_long = |seconds: u32| Time::from(seconds) * SECOND > self.rules.longest;
             if (grace != u32::MAX && too_long(grace)) || too_long(ttl) || heir == who {
@@ -184,21 +184,26 @@ impl Store {
             }
         }
         let mut before = 0;
-        if !matches!(op, 0 | 7 | 8 | 17 | 18) {
+        if !matches!(op, op::CREATE | op::IDENTIFY | op::PING | op::LIST | op::RESERVE) {
             let record = self.records.get(&u64_at(operands, 0)).ok_or(address_fault(xid))?;
             let right = match op {
-                2 | 9 | 10 | 15 | 16 | 20 => 1,
-                3 | 11 | 12 | 13 => 2,
-                14 => 3,
-                5 => 4,
+                op::RESOLVE
+                | op::STAT
+                | op::READ_RANGE
+                | op::IF_CHANGED
+                | op::WATCH
+                | op::REQUEST_OWNERSHIP => 1,
+                op::REPLACE | op::WRITE_RANGE | op::APPEND | op::COMPARE => 2,
+                op::ADD => 3,
+                op::TAKEOVER => 4,
                 _ => 8, // for the owner only: nobody else ever has this one
             };
             if record.owner != who && record.access & right != right {
                 return Err(access_violation(xid));
             }
             before = match op {
-                11 => u64::from(u32_at(operands, 8)),
-                12 => record.data().len() as u64,
+                op::WRITE_RANGE => u64::from(u32_at(operands, 8)),
+                op::APPEND => record.data().len() as u64,
                 _ => 0,
             };
         }
@@ -249,39 +254,39 @@ impl Store {
         // What its old data may give back: nothing where a reply may hold them.
         let given_back = |room: u64| if memory.quiet { (was, was + room) } else { (0, was + room) };
         Ok(Some(match op {
-            0 | 18 => {
+            op::CREATE | op::RESERVE => {
                 let growth = OVERHEAD + len.saturating_sub(memory.counted);
                 self.memory(xid, memory, growth, growth)?;
                 self.owner_quotas(xid, who, len + OVERHEAD, 1)?;
                 over()?;
-                ok(xid, self.create(who, access, (op == 0).then_some(data), now).to_be_bytes())
+                ok(xid, self.create(who, access, (op == op::CREATE).then_some(data), now).to_be_bytes())
             }
-            1 => {
+            op::PERMIT => {
                 self.records.get_mut(&pointer).unwrap().access = access;
                 self.touch(pointer);
                 ok(xid, [])
             }
-            2 | 10 | 15 => {
+            op::RESOLVE | op::READ_RANGE | op::IF_CHANGED => {
                 if self.records[&pointer].version() == 0 {
                     self.stand(caller, pointer, What::Read { op, payload: operands.to_vec() })?;
                     return Ok(None);
                 }
                 self.read(xid, pointer, op, operands)
             }
-            3 | 13 => {
+            op::REPLACE | op::COMPARE => {
                 let (least, most) = given_back(was / 8);
                 let growth = len.saturating_sub(memory.counted);
                 self.memory(xid, memory, growth.saturating_sub(most), growth.saturating_sub(least))?;
                 self.owner_quotas(xid, self.records[&pointer].owner, len.saturating_sub(was), 0)?;
                 over()?;
                 let current = self.records[&pointer].version();
-                if op == 13 && u64_at(operands, 8) != current {
+                if op == op::COMPARE && u64_at(operands, 8) != current {
                     return Err(mismatch(xid, current));
                 }
                 version(xid, self.write(pointer, data.to_vec(), false))
             }
-            11 | 12 => {
-                let offset = if op == 11 { u32_at(operands, 8) as usize } else { old.len() };
+            op::WRITE_RANGE | op::APPEND => {
+                let offset = if op == op::WRITE_RANGE { u32_at(operands, 8) as usize } else { old.len() };
                 let mut new = old.clone();
                 new.resize(new.len().max(offset + data.len()), 0);
                 new[offset..offset + data.len()].copy_from_slice(data);
@@ -296,9 +301,13 @@ impl Store {
                 over()?;
                 let extended = new.len() > old.len() || self.records[&pointer].extended;
                 let written = self.write(pointer, new, extended);
-                if op == 11 { version(xid, written) } else { appended(xid, written, offset as u32) }
+                if op == op::WRITE_RANGE {
+                    version(xid, written)
+                } else {
+                    appended(xid, written, offset as u32)
+                }
             }
-            14 => {
+            op::ADD => {
                 self.memory(xid, memory, 0, if memory.quiet { 0 } else { was })?;
                 let (offset, delta) = (u32_at(operands, 8) as usize, u64_at(operands, 12) as i64);
                 if offset + 8 > old.len() {
@@ -309,17 +318,17 @@ impl Store {
                 new[offset..offset + 8].copy_from_slice(&value.to_be_bytes());
                 added(xid, self.write(pointer, new, self.records[&pointer].extended), value)
             }
-            4 => {
+            op::DELETE => {
                 self.counts.deleted += 1;
                 self.remove(pointer, DELETED);
                 ok(xid, [])
             }
-            5 | 6 => {
-                let to = if op == 5 { who } else { u64_at(operands, 8) };
+            op::TAKEOVER | op::TRANSFER => {
+                let to = if op == op::TAKEOVER { who } else { u64_at(operands, 8) };
                 self.give(xid, pointer, to, now)?;
                 ok(xid, [])
             }
-            7 => {
+            op::IDENTIFY => {
                 let seconds = self.rules.grace.div_ceil(SECOND) as u32;
                 let limit = self.rules.record as u32;
                 let fixed = [[0, 1], 1390_u16.to_be_bytes()].concat();
@@ -328,14 +337,14 @@ impl Store {
                     [&who.to_be_bytes()[..], &fixed, &limit.to_be_bytes(), &seconds.to_be_bytes()].concat(),
                 )
             }
-            8 => {
+            op::PING => {
                 let growth = len.saturating_sub(memory.counted);
                 self.memory(xid, memory, growth, growth)?;
                 over()?;
                 ok(xid, data)
             }
-            9 => ok(xid, self.stat(pointer, now)),
-            16 => {
+            op::STAT => ok(xid, self.stat(pointer, now)),
+            op::WATCH => {
                 let push = access & 1 == 1;
                 let Record { owner, access, .. } = self.records[&pointer];
                 let version_now = self.records[&pointer].version();
@@ -346,7 +355,7 @@ impl Store {
                 self.events.push(Event::Watching { at, ok, pointer, who, push, truth });
                 return Ok(None);
             }
-            17 => {
+            op::LIST => {
                 let own: Vec<u64> = self
                     .records
                     .iter()
@@ -357,7 +366,7 @@ impl Store {
                 self.memory(xid, memory, growth, growth)?;
                 ok(xid, own.iter().flat_map(|pointer| pointer.to_be_bytes()).collect::<Vec<u8>>())
             }
-            19 => {
+            op::SET_LIFETIME => {
                 let (grace, ttl) = (u32_at(operands, 8), u32_at(operands, 12));
                 let absent = !self.is_present(who);
                 let default = self.rules.grace;
@@ -368,7 +377,7 @@ impl Store {
                 record.deadline = absent.then(|| now + record.grace);
                 ok(xid, [])
             }
-            20 => {
+            op::REQUEST_OWNERSHIP => {
                 let owner = self.records[&pointer].owner;
                 for standing in self.standing.values_mut() {
                     if let What::Watch(truth) = &mut standing.what
@@ -400,9 +409,9 @@ impl Store {
         let record = &self.records[&pointer];
         let (now, data) = (record.version(), record.data());
         match op {
-            2 => resolved(xid, data),
-            15 if u64_at(operands, 8) == now => not_modified(xid),
-            15 => changed(xid, now, data),
+            op::RESOLVE => resolved(xid, data),
+            op::IF_CHANGED if u64_at(operands, 8) == now => not_modified(xid),
+            op::IF_CHANGED => changed(xid, now, data),
             _ => {
                 let from = (u32_at(operands, 8) as usize).min(data.len());
                 let to = (from + u32_at(operands, 12) as usize).min(data.len());
