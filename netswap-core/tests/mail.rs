@@ -6,6 +6,8 @@ mod support;
 mod threads;
 
 use netswap_core::engine::Peer;
+use netswap_core::error::Violation;
+use netswap_core::wire::Code;
 use support::wire::{
     self, DELETED, Message, abort, aborted, address_fault, append, appended, ended, ok, op, patched, ping,
     pushed, request, resolved, version, watch,
@@ -40,6 +42,16 @@ impl Scene {
         self.threads.call(self.other);
         self.threads.take(self.other, usize::MAX)
     }
+}
+
+#[test]
+fn what_connections_refuse_and_find_wrong_is_counted() {
+    let mut scene = scene();
+    scene.exchange(scene.other, request(1, op::UNKNOWN, 0, ""));
+    scene.exchange(scene.other, wire::header(2, 1, op::ABORT, 0));
+    let counters = scene.threads.counters();
+    assert_eq!((counters.unknown_requests(), counters.refusals(Code::UnsupportedOp)), (1, 1));
+    assert_eq!(counters.violations(Violation::Abort), 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Buf;
 use netswap_core::connection::Connection;
 use netswap_core::engine::{ConnectionId, Peer};
-use netswap_core::store::{Admission, Store};
+use netswap_core::store::{Admission, Counters, Store};
 use netswap_core::time::Instant;
 
 use crate::support::wire::{Assembler, Message};
@@ -89,6 +89,10 @@ impl Threads {
     /// Bytes that count against the total.
     pub(crate) fn bytes(&self) -> u64 {
         self.store.statistics().bytes
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.store.statistics().counters
     }
 
     fn ring(&mut self) {
