@@ -141,6 +141,7 @@ impl Play {
                 return;
             }
             let piece = output.chunk().len().min(count);
+            assert!(piece > 0, "{} bytes wait, and none can be sent", output.len());
             count -= piece;
             let left = output.messages() - output.completed_by(piece).count();
             for message in self.world.take_replies(peer, piece) {

@@ -217,7 +217,7 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
     prop_oneof![
         8 => (0..5_u8, prop::bool::weighted(0.6))
             .prop_map(|(address, fast)| Transition::Connect { address, fast }),
-        50 => (any(), ask(), prop_oneof![3 => Just(100), 2 => 1..4_usize], cut())
+        50 => (any(), ask(), prop_oneof![1 => Just(100), 1 => 1..3_usize], cut())
             .prop_map(|(client, ask, packets, cut)| Transition::Ask { client, ask, packets, cut }),
         6 => (any(), prop::collection::vec(ask(), 2..8), cut())
             .prop_map(|(client, asks, cut)| Transition::Burst { client, asks, cut }),

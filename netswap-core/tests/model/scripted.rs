@@ -64,6 +64,29 @@ fn an_abort_at_every_point_of_every_operation_leaves_one_terminal_and_nothing_el
     }
 }
 
+#[test]
+fn an_xid_used_again_while_its_reply_waits_has_both_answers_in_order() {
+    for opcode in [op::PING, op::RESOLVE, op::IF_CHANGED, op::WATCH, op::LIST, op::REPLACE] {
+        for bytes in [0, 1, 1400, 20_000, 90_000] {
+            for abort in [false, true] {
+                // Two connections, with the same XIDs across the end of their count.
+                let mut steps: Vec<Transition> =
+                    (0..2).map(|address| Transition::Connect { address, fast: false }).collect();
+                steps.extend((0..2).map(|client| whole(client, ask(op::CREATE, 80_000))));
+                steps.extend((0..2).map(|client| whole(client, ask(op::RESOLVE, 0))));
+                let again = Ask { xid: 24, which: 1, ..ask(opcode, 2000) };
+                steps.extend((0..2).map(|client| whole(client, again.clone())));
+                steps.extend((0..2).map(|client| Transition::Take { client, bytes }));
+                if abort {
+                    steps.push(Transition::Abort { client: 0, xid: 1 });
+                }
+                steps.extend((0..2).map(|client| Transition::TakeAll { client }));
+                play(Profile::Wide, steps).finish(Ending::ShutDown);
+            }
+        }
+    }
+}
+
 /// How the record comes to its end, with whoever deletes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -151,7 +174,7 @@ fn the_plays_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let strategy = (plan(), prop::collection::vec(transition(), 150..300));
     let (mut received, mut answered) = (BTreeSet::new(), BTreeSet::new());
-    for _ in 0..250 {
+    for _ in 0..300 {
         let (plan, steps) = strategy.new_tree(&mut runner).unwrap().current();
         let mut play = Play::new(&plan);
         for step in steps {
