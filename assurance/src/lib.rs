@@ -1,0 +1,8 @@
+//! What tests over real sockets need: servers of every adapter, clients that do what no good client does, and links that
+//! break. The tests are in `tests/`; README.md says what each of them shows and how to run the long set.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // All of it is for tests.
+
+pub mod link;
+pub mod raw;
+pub mod scale;
+pub mod servers;

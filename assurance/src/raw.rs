@@ -1,0 +1,168 @@
+//! Connections that send and read plain packets, from any loopback address, and end as they like.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use netswap_core::types::{Pointer, Xid};
+use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Request};
+use socket2::{Domain, SockRef, Socket, Type};
+
+/// Nothing that is expected takes longer.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// The n-th loopback address, each another owner. The first is 127.1.0.1.
+#[must_use]
+pub fn loopback(n: usize) -> IpAddr {
+    let (high, middle, low) = (1 + n / (250 * 250), n / 250 % 250, n % 250 + 1);
+    let octet = |n: usize| u8::try_from(n).expect("there are fewer loopback addresses");
+    IpAddr::V4(Ipv4Addr::new(127, octet(high), octet(middle), octet(low)))
+}
+
+/// The packets of a request.
+#[must_use]
+pub fn packets(xid: u32, request: Request<Vec<u8>>) -> Vec<u8> {
+    let message = request.encode();
+    let payload = [message.operands.as_slice(), &message.body].concat();
+    let mut header = Header {
+        xid: Xid(xid),
+        remaining: payload.len() as u32,
+        opcode: message.opcode,
+        access: message.access,
+    };
+    if payload.is_empty() {
+        return header.encode().to_vec();
+    }
+    let mut bytes = Vec::new();
+    for piece in payload.chunks(MAX_PAYLOAD) {
+        bytes.extend_from_slice(&header.encode());
+        bytes.extend_from_slice(piece);
+        header.remaining -= piece.len() as u32;
+    }
+    bytes
+}
+
+/// A reply that has arrived whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The transaction.
+    pub xid: u32,
+    /// The reply code.
+    pub code: u8,
+    /// The ACCESS byte.
+    pub access: u8,
+    /// All of its payload.
+    pub payload: Vec<u8>,
+}
+
+impl Answer {
+    /// The pointer in the answer to a CREATE_RECORD.
+    ///
+    /// # Panics
+    ///
+    /// It is another answer.
+    #[must_use]
+    pub fn pointer(&self) -> Pointer {
+        assert_eq!((self.code, self.payload.len()), (0, 8), "{self:?}");
+        Pointer(u64::from_be_bytes(self.payload[..].try_into().unwrap()))
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Raw(pub TcpStream);
+
+impl Raw {
+    /// Connects from an address.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn connect(from: IpAddr, server: SocketAddr) -> io::Result<Self> {
+        Self::with_buffer(from, server, None)
+    }
+
+    /// Connects from an address, with a small buffer for what it receives: of what the kernel holds, little is here.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn with_buffer(from: IpAddr, server: SocketAddr, receive: Option<usize>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+        if let Some(receive) = receive {
+            socket.set_recv_buffer_size(receive)?;
+        }
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+        socket.connect(&server.into())?;
+        socket.set_tcp_nodelay(true)?;
+        socket.set_read_timeout(Some(SOON))?;
+        socket.set_write_timeout(Some(SOON))?;
+        Ok(Self(socket.into()))
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn send(&mut self, xid: u32, request: Request<Vec<u8>>) -> io::Result<()> {
+        self.0.write_all(&packets(xid, request))
+    }
+
+    /// The next reply, of which no other may be interleaved.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, the end of the stream included.
+    pub fn answer(&mut self) -> io::Result<Answer> {
+        let mut payload = Vec::new();
+        loop {
+            let mut header = [0; HEADER_LEN];
+            self.0.read_exact(&mut header)?;
+            let header = Header::decode(&header);
+            let at = payload.len();
+            payload.resize(at + header.payload_len(), 0);
+            self.0.read_exact(&mut payload[at..])?;
+            if header.is_last() {
+                let Header { xid, opcode, access, .. } = header;
+                return Ok(Answer { xid: xid.0, code: opcode, access, payload });
+            }
+        }
+    }
+
+    /// Sends a request and reads its reply.
+    ///
+    /// # Errors
+    ///
+    /// As [`answer`](Self::answer).
+    pub fn ask(&mut self, request: Request<Vec<u8>>) -> io::Result<Answer> {
+        self.send(1, request)?;
+        self.answer()
+    }
+
+    /// Whether the server ends the stream in order, with nothing more to say.
+    #[must_use]
+    pub fn ends(&mut self) -> bool {
+        matches!(self.0.read(&mut [0]), Ok(0))
+    }
+
+    /// Ends what it sends, and goes on reading.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn half_close(&self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
+    }
+
+    /// Resets the connection.
+    pub fn reset(self) {
+        reset(&self.0);
+    }
+}
+
+/// Has a connection be reset when it is closed.
+pub fn reset(stream: &TcpStream) {
+    // It fails only where there is no socket any more.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}

@@ -1,0 +1,31 @@
+//! How much is tried: little in every change, the figures of the table in the long set.
+
+use std::env;
+
+/// The variable that asks for the long set: `NETSWAP_ASSURANCE=long`.
+pub const SCALE: &str = "NETSWAP_ASSURANCE";
+
+/// The variable with the seed of what is random.
+pub const SEED: &str = "NETSWAP_SEED";
+
+/// Whether the long set was asked for.
+#[must_use]
+pub fn is_long() -> bool {
+    match env::var(SCALE).as_deref() {
+        Ok("long") => true,
+        Ok("quick") | Err(_) => false,
+        Ok(other) => panic!("{SCALE} is {other:?}, neither quick nor long"),
+    }
+}
+
+/// One figure for every change, another for the long set.
+#[must_use]
+pub fn quick_or_long<T>(quick: T, long: T) -> T {
+    if is_long() { long } else { quick }
+}
+
+/// The seed of this run, which a test that fails prints.
+#[must_use]
+pub fn seed() -> u64 {
+    env::var(SEED).map_or(1, |seed| seed.parse().expect("the seed is a number"))
+}
