@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // All of it is for tests.
 
 pub mod link;
+#[cfg(target_os = "linux")]
+pub mod measured;
 pub mod raw;
 pub mod scale;
 pub mod servers;

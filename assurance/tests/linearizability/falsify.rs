@@ -60,6 +60,8 @@ impl Lie {
                         && refused.ask == Ask::Takeover
                         && won.client != refused.client
                         && permits.iter().all(|it| it.answered < from || to < it.asked)
+                        // Whoever had it before may have asked before it was lost.
+                        && last.is_some_and(|last| last.client != refused.client)
                         && last.is_some_and(|last| before.filter(|it| it.answered >= last.asked).count() == 1)
                 });
                 let (_, refused) = random.choice(all)?;

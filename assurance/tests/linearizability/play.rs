@@ -181,14 +181,18 @@ pub(crate) fn play(adapter: Adapter, plan: &Plan) -> Played {
         created: Mutex::default(),
         owners: Mutex::default(),
         start: Instant::now(),
-        barrier: Barrier::new(plan.clients),
+        barrier: Barrier::new(plan.clients + 1),
     };
     let linked = |number: usize| plan.cut_after.is_some() && number.is_multiple_of(2);
     let links: Vec<_> =
         (0..plan.clients).map(|n| linked(n).then(|| Link::start(loopback(n), server.address))).collect();
     let (mut logs, done) = (Vec::new(), AtomicBool::new(false));
     let cuts = thread::scope(|scope| {
-        let cutting = scope.spawn(|| cut(plan, &links, &done));
+        let cutting = scope.spawn(|| {
+            // A link that is cut at the very first makes no client.
+            table.barrier.wait();
+            cut(plan, &links, &done)
+        });
         let players: Vec<_> = (0..plan.clients)
             .map(|number| {
                 let address = links[number].as_ref().map_or(server.address, |link| link.address);
@@ -247,13 +251,8 @@ fn player(adapter: Adapter, plan: &Plan, number: usize, address: SocketAddr, tab
 async fn operate<C: Caller>(plan: &Plan, number: usize, options: ConnectOptions, table: &Table) -> Log {
     let (mut log, mut known) = (Log::new(), HashMap::<usize, u64>::new());
     let mut random = Rng::with_seed(plan.seed << 8 | number as u64);
-    // A link that is cut at the very first makes no client.
     let client = C::connect(options).await;
-    let owner = loop {
-        if let Ok(owner) = client.owner().await {
-            break owner;
-        }
-    };
+    let owner = client.owner().await.unwrap();
     table.owners.lock().unwrap().insert(owner, number);
     table.barrier.wait();
     for _ in 0..plan.operations {

@@ -272,3 +272,27 @@ impl Drop for Attendance {
         self.shared.release(store);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netswap_core::config::Limits;
+    use netswap_core::identity::IdentityKey;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_with_the_store_locked_takes_it_from_nobody() {
+        let config = Config::new(Limits::new(1 << 20), IdentityKey([1; 16]), [2; 32]);
+        let shared = Arc::new(Shared::new(config).unwrap());
+        let faulty = shared.clone();
+        let panicked = std::thread::spawn(move || {
+            let _store = faulty.store();
+            panic!("a fault with the lock held");
+        });
+        assert!(panicked.join().is_err() && shared.store.is_poisoned());
+        let address = "127.0.0.1:1".parse().unwrap();
+        assert!(matches!(shared.connect(address, shared.now()), Admission::Served(_)));
+        shared.sweep();
+        assert_eq!(shared.store().statistics().connections, 1);
+    }
+}

@@ -1,0 +1,55 @@
+//! A server of an adapter in a process of its own, whose allocator counts: `measured-server ADAPTER [LIMIT=NUMBER ..]`.
+//!
+//! It prints `listening on ADDRESS, at most BYTES`, and answers each line of its input with the bytes that are allocated,
+//! the most that were since the last line, its connections, and its panics. It ends with its input.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::{BufRead, stdin};
+use std::time::Duration;
+
+use assurance::servers::Adapter;
+use netswap_adapter::server::ServerOptions;
+use netswap_core::config::{Limits, Times};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let adapter = arguments.next().and_then(|name| Adapter::named(&name)).expect("an adapter");
+    let (mut limits, mut times) = (Limits::new(1 << 30), Times::default());
+    for argument in arguments {
+        let (name, number) = argument.split_once('=').expect("LIMIT=NUMBER");
+        let number: u64 = number.parse().expect("a number");
+        match name {
+            "total" => limits = Limits::with_record(number, limits.record.min(number as u32)),
+            "record" => limits = Limits::with_record(limits.total, number as u32),
+            "unfinished" => limits.unfinished = number,
+            "connection_unfinished" => limits.connection_unfinished = number,
+            "unfinished_requests" => limits.unfinished_requests = number as u32,
+            "watches" => limits.watches = number as u32,
+            "connections" => limits.connections = number as u32,
+            "queued_replies" => limits.queued_replies = number as u32,
+            "queued_bytes" => limits.queued_bytes = number,
+            "slow_ms" => times.slow = Duration::from_millis(number),
+            "grace_ms" => times.grace = Duration::from_millis(number),
+            _ => panic!("{name} is no limit"),
+        }
+    }
+    let bound = limits.memory_bound();
+    let mut server = adapter.start(ServerOptions::default().limits(limits).times(times));
+    println!("listening on {}, at most {bound}", server.address);
+    for line in stdin().lock().lines() {
+        line.unwrap();
+        let statistics = server.handle.statistics();
+        let (store, panics) = (statistics.store, statistics.traffic.panics);
+        let (allocated, peak) = (ALLOCATED.current_usage(), ALLOCATED.peak_usage());
+        ALLOCATED.reset_peak_usage();
+        println!(
+            "{allocated} {peak} {} {} {} {panics} {}",
+            store.connections, store.unfinished_bytes, store.bytes, store.counters.slow_readers
+        );
+    }
+    server.stop();
+}
