@@ -58,7 +58,7 @@ export class Backlog {
           version = change;
           if (change.data !== undefined) {
             whole = new Replica();
-            whole.apply(change);
+            whole.apply(change, true);
             torn = false;
           }
           break;
@@ -80,7 +80,7 @@ export class Backlog {
     this.#bytes = 0;
     this.#ofData = 0;
     const data: Change | undefined =
-      whole === undefined ? version : { change: "changed", version: whole.version, data: whole.share() };
+      whole === undefined ? version : { change: "changed", version: whole.version, data: whole.data };
     for (const change of [watching, data, ...others.values()]) {
       if (change === undefined) continue;
       this.#changes.push(change);

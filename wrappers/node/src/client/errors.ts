@@ -1,3 +1,4 @@
+import type { NotMade } from "../connection/connection.js";
 import type { Failure, Fault } from "../connection/event.js";
 import type { Outcome } from "../connection/transaction.js";
 import type { Ending } from "../wire/notification.js";
@@ -155,7 +156,10 @@ export function otherVersion(version: number): NetSwapError {
 }
 
 /** A request was not made, because of a limit of this client. */
-export function notMade(why: "too-many" | "too-long", limit: number): NetSwapError {
+export function notMade(why: NotMade, limit: number): NetSwapError {
+  if (why === "ended") {
+    return new NetSwapError("connection-lost", "the connection was lost; nothing was sent", { retryable: true });
+  }
   return why === "too-many"
     ? new NetSwapError("limit", `too many requests at once: this client's limit is ${limit}`, { retryable: true })
     : new NetSwapError("limit", "the data are longer than the protocol can carry, which is less than 4 GiB");

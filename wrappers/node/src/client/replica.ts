@@ -12,7 +12,7 @@ export class Replica {
   /** Whether the memory is this copy's alone. */
   #own = false;
 
-  /** The data. A view of the copy: it changes with what is applied, unless it is `shared`. */
+  /** The data. A view of the copy: it changes with what is applied, unless it is shared. */
   get data(): Buffer {
     return this.#length === this.#memory.length ? this.#memory : this.#memory.subarray(0, this.#length);
   }
@@ -23,13 +23,16 @@ export class Replica {
     return this.data;
   }
 
-  /** Applies a change, the next in turn. Whether it was about the data. */
-  apply(change: Change): boolean {
+  /**
+   * Applies a change, the next in turn. Whether it was about the data. With `own` the data of a whole state are nobody
+   * else's, and may be written to.
+   */
+  apply(change: Change, own = false): boolean {
     if (change.change === "changed" && change.data !== undefined) {
       this.version = change.version;
       this.#memory = change.data;
       this.#length = change.data.length;
-      this.#own = false;
+      this.#own = own;
       return true;
     }
     if (change.change === "range") {

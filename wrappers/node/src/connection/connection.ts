@@ -29,8 +29,8 @@ export interface Config {
   readonly firstXid?: number;
 }
 
-/** Why a request was not made: too many are open, or its data are longer than a message can be. */
-export type NotMade = "too-many" | "too-long";
+/** Why a request was not made: too many are open, its data are longer than a message can be, or the connection has ended. */
+export type NotMade = "too-many" | "too-long" | "ended";
 
 /**
  * The client's side of one connection (docs/PROTOCOL.md §8), as a state machine without sockets and clocks: requests
@@ -72,6 +72,7 @@ export class Connection<T> {
 
   /** Makes a request; one without its data is provided with them. Tells why not, where it was not made. */
   request(owner: T, request: Request, options: RequestOptions, now: number): Transaction<T> | NotMade {
+    if (this.#ended) return "ended";
     if (this.#open.size - this.standing >= this.config.maxRequests) return "too-many";
     if (request.length + request.operands.length > MAX_MESSAGE) return "too-long";
     while (this.#open.has(this.#nextXid)) this.#nextXid = (this.#nextXid + 1) >>> 0;
