@@ -20,7 +20,8 @@ export function binary() {
 
 /** Runs a server until `stop`. */
 export async function serve(...args) {
-  const child = spawn(binary(), ["serve", "--listen", "127.0.0.1:0", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
+  const child = spawn(binary(), ["serve", ...listen, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   child.stderr.on("data", (text) => (said += text));
   const over = once(child, "exit");
@@ -43,14 +44,22 @@ export async function serve(...args) {
   throw new Error(`the server did not start: ${said}`);
 }
 
-/** A server that does what it is told with each of its sockets. The greeting is answered, unless `greets` is false. */
+/**
+ * A server that does what it is told with each of its sockets. The greeting of the first is answered, unless `greets` is
+ * false: a client that connects again does not greet.
+ */
 export async function pretend(onSocket, greets = true) {
   const sockets = new Set();
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
     socket.on("close", () => sockets.delete(socket));
-    if (!greets) return onSocket(socket);
+    if (!greets) {
+      onSocket(socket);
+      socket.resume();
+      return;
+    }
+    greets = false;
     let got = Buffer.alloc(0);
     socket.on("data", function greet(data) {
       got = Buffer.concat([got, data]);
