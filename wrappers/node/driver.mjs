@@ -1,7 +1,7 @@
 // The driver of this client for the conformance suite: makes the calls that the suite asks for, and tells what they
 // returned (docs/PORTING.md §4).
 import { createInterface } from "node:readline";
-import { Readable, Writable } from "node:stream";
+import { Writable } from "node:stream";
 import { connect, formatOwner, formatPointer, parseOwner, parsePointer } from "netswap";
 
 // Data of the suite: hex digits, 41*1000 for many equal bytes, and + between such parts.
@@ -10,6 +10,7 @@ const bytes = (text) => Buffer.concat(text.split("+").filter(Boolean).map((part)
   return count === undefined ? Buffer.from(digits, "hex") : Buffer.alloc(Number(count), digits, "hex");
 }));
 const hex = (data) => data && Buffer.from(data.buffer, data.byteOffset, data.length).toString("hex");
+const inHex = (result) => ({ ...result, data: hex(result.data) });
 const owner = (value) => (value === undefined ? undefined : formatOwner(value));
 const say = (number, verb, values = {}, remark = "") => {
   const told = Object.entries(values).filter(([, value]) => value !== undefined);
@@ -23,10 +24,7 @@ const pointer = (v) => parsePointer(v.pointer);
 const version = (result) => ({ version: result });
 const created = (result) => ({ pointer: formatPointer(result) });
 const number = (text) => (text === undefined ? undefined : Number(text));
-const stream = (v) => [Readable.from(chunks(bytes(v.data))), number(v.length) ?? bytes(v.data).length];
-function* chunks(data) {
-  for (let at = 0; at < data.length; at += 65_536) yield data.subarray(at, at + 65_536);
-}
+const stream = (v) => [new Blob([bytes(v.data)]).stream(), number(v.length) ?? bytes(v.data).length];
 const calls = {
   connect: async (v) => {
     client = await connect({
@@ -50,12 +48,9 @@ const calls = {
   },
   resolve_if_changed: async (v, o) => {
     const snapshot = await client.resolveIfChanged(pointer(v), BigInt(v.version ?? 0), o);
-    return snapshot ? { changed: "yes", version: snapshot.version, data: hex(snapshot.data) } : { changed: "no" };
+    return snapshot ? { changed: "yes", ...inHex(snapshot) } : { changed: "no" };
   },
-  read_range: async (v, o) => {
-    const range = await client.readRange(pointer(v), Number(v.offset), Number(v.length), o);
-    return { ...range, data: hex(range.data) };
-  },
+  read_range: async (v, o) => inHex(await client.readRange(pointer(v), Number(v.offset), Number(v.length), o)),
   replace: async (v, o) => version(await client.replace(pointer(v), bytes(v.data), o)),
   replace_from: async (v, o) => version(await client.replaceFrom(pointer(v), ...stream(v), o)),
   write_range: async (v, o) => version(await client.writeRange(pointer(v), Number(v.offset), bytes(v.data), o)),

@@ -51,8 +51,10 @@ async function measure(call, callers, seconds) {
       done += 1;
     }
   };
+  const before = process.cpuUsage();
   await Promise.all(Array.from({ length: callers }, one));
-  return done / ((performance.now() - started) / 1000);
+  const { user, system } = process.cpuUsage(before);
+  return { rate: done / ((performance.now() - started) / 1000), cost: (user + system) / done };
 }
 
 const work = [["64 B", false, 1], ["64 B", false, 64], ["1 MiB", true, 1], ["1 MiB", true, 8]];
@@ -61,14 +63,18 @@ for (const [size, big, callers] of work) {
   for (const what of ["read", "write"]) {
     // The clients take turns, so that what else the machine does is shared; each figure is the median of its rounds.
     const figures = Object.fromEntries(Object.keys(clients).map((name) => [name, []]));
+    const costs = Object.fromEntries(Object.keys(clients).map((name) => [name, []]));
     for (let round = -1; round < ROUNDS; round += 1) {
       for (const [name, client] of Object.entries(clients)) {
-        const rate = await measure(() => client[what](big), callers, SECONDS / ROUNDS);
-        if (round >= 0) figures[name].push(rate);
+        const { rate, cost } = await measure(() => client[what](big), callers, SECONDS / ROUNDS);
+        if (round < 0) continue;
+        figures[name].push(rate);
+        costs[name].push(cost);
       }
     }
     const median = (all) => Math.round(all.sort((x, y) => x - y)[Math.floor(all.length / 2)]);
-    const told = Object.values(figures).map((all) => median(all).toLocaleString("en"));
+    // In brackets: microseconds of this process's processor time for each operation.
+    const told = Object.keys(figures).map((name) => `${median(figures[name]).toLocaleString("en")} (${median(costs[name])})`);
     console.log(`| ${what} ${size} | ${callers} | ${told.join(" | ")} |`);
   }
 }

@@ -234,7 +234,7 @@ export abstract class Calls extends Streams {
     return this.call(() => requests.ping(check.bytes("data", data)), nothing, options);
   }
 
-  /** Makes a request of arguments that are checked as it is made, and reads its answer. */
+  /** @internal Makes a request of arguments that are checked as it is made, and reads its answer. */
   protected call<T>(
     make: () => Request, read: (reply: never) => T, options: CallOptions | undefined, wait?: number,
   ): Promise<T> {
