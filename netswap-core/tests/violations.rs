@@ -80,6 +80,28 @@ fn a_continuation_that_does_not_follow_is_detail_1() {
 }
 
 #[test]
+fn of_all_headers_one_continues_a_request() {
+    let remaining = 3000 - FULL as u32;
+    let operations = (0..=255_u8).filter(|it| *it != op::ABORT).map(|it| header(5, remaining, it, 3));
+    let accesses = (0..=255_u8).map(|access| header(5, remaining, op::CREATE, access));
+    let lengths = (0..=3000).chain((12..32).map(|bit| 1 << bit)).map(|it| header(5, it, op::CREATE, 3));
+    let mut continued = 0;
+    for header in operations.chain(accesses).chain(lengths) {
+        let (mut world, peer) = world();
+        let first = &packets(5, op::CREATE, 3, pattern(3000))[0];
+        assert_eq!(world.exchange(peer, first), []);
+        if header == self::header(5, remaining, op::CREATE, 3) {
+            assert_eq!(world.exchange(peer, &header), []);
+            continued += 1;
+        } else {
+            assert_malformed(&mut world, peer, &header, 5, Violation::Continuation);
+            assert_eq!((world.statistics().records, world.bytes()), (0, 0));
+        }
+    }
+    assert_eq!(continued, 3);
+}
+
+#[test]
 fn the_third_packet_is_judged_like_the_second() {
     let (mut world, peer) = world();
     let sent = packets(5, op::CREATE, 0, pattern(3000));

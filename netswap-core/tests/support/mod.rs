@@ -161,6 +161,12 @@ impl World {
         self.now = until;
     }
 
+    /// Does what is due now.
+    pub(crate) fn wake(&mut self) {
+        self.server.handle_timeout(self.now);
+        self.reap_all();
+    }
+
     /// Lets time pass without doing what becomes due, as a timer does that comes late.
     pub(crate) fn skip(&mut self, duration: Duration) {
         self.now = self.now + duration;

@@ -1,0 +1,86 @@
+//! Whose records are, and how long they live: docs/PROTOCOL.md §6.3 to §6.5, and quotas 2 and 3.
+
+use crate::naive::{Record, Rules, Store, Time};
+use crate::support::wire::{EXPIRED, Message, quota};
+
+impl Store {
+    /// A change of owner (§6.5).
+    pub(crate) fn give(&mut self, xid: u32, pointer: u64, to: u64, now: Time) -> Result<(), Message> {
+        if self.records[&pointer].owner == to {
+            return Ok(());
+        }
+        self.owner_quotas(xid, to, self.records[&pointer].cost(), 1)?;
+        let absent = !self.is_present(to);
+        let record = self.records.get_mut(&pointer).unwrap();
+        (record.owner, record.heir) = (to, 0);
+        record.access &= !4;
+        record.deadline = absent.then(|| now + record.grace);
+        self.touch(pointer);
+        Ok(())
+    }
+
+    fn holdings(&self, owner: u64) -> (u64, u64) {
+        let own = self.records.values().filter(|it| it.owner == owner);
+        own.fold((0, 0), |(bytes, records), it| (bytes + it.cost(), records + 1))
+    }
+
+    pub(crate) fn owner_quotas(&self, xid: u32, owner: u64, bytes: u64, records: u64) -> Result<(), Message> {
+        let held = self.holdings(owner);
+        match self.rules {
+            Rules { owner_bytes: Some(limit), .. } if held.0 + bytes > limit => Err(quota(xid, 2, limit)),
+            Rules { owner_records: Some(limit), .. } if held.1 + records > limit => Err(quota(xid, 3, limit)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn is_present(&self, owner: u64) -> bool {
+        self.present.get(&owner).is_some_and(|connections| *connections > 0)
+    }
+
+    /// A connection of an owner begins (§6.3).
+    pub(crate) fn arrive(&mut self, owner: u64) {
+        self.counts.connections += 1;
+        *self.present.entry(owner).or_default() += 1;
+        self.records.values_mut().filter(|it| it.owner == owner).for_each(|it| it.deadline = None);
+    }
+
+    /// A connection of an owner counts as closed (§6.3).
+    pub(crate) fn leave(&mut self, owner: u64, now: Time) {
+        *self.present.get_mut(&owner).unwrap() -= 1;
+        if !self.is_present(owner) {
+            let own = self.records.values_mut().filter(|it| it.owner == owner);
+            own.for_each(|it| it.deadline = Some(now + it.grace));
+        }
+    }
+
+    /// When the next record ends or changes hands, and whether by its ttl, which comes first.
+    pub(crate) fn next_end(&self) -> Option<(Time, bool, u64)> {
+        let ends = self.records.iter().flat_map(|(pointer, it)| {
+            let ttl = it.ttl.map(|end| (end, false, *pointer));
+            ttl.into_iter().chain(it.deadline.map(|end| (end, true, *pointer)))
+        });
+        ends.min().map(|(end, by_grace, pointer)| (end, !by_grace, pointer))
+    }
+
+    /// What ends by now has ended.
+    pub(crate) fn expire(&mut self, now: Time) {
+        while let Some((then, by_ttl, pointer)) = self.next_end().filter(|(end, ..)| *end <= now) {
+            let heir = self.records[&pointer].heir;
+            if !by_ttl && heir != 0 {
+                self.undecided |= self.depends_on_order(heir, then);
+            }
+            if by_ttl || heir == 0 || self.give(0, pointer, heir, then).is_err() {
+                self.counts.expired += 1;
+                self.remove(pointer, EXPIRED);
+            }
+        }
+    }
+
+    /// Whether an heir's quotas leave it open what it gets at a moment, because more ends at the same one.
+    fn depends_on_order(&self, heir: u64, then: Time) -> bool {
+        let ends = |it: &Record| it.ttl == Some(then) || it.deadline == Some(then);
+        let moving = self.records.values().filter(|it| ends(it) && (it.owner == heir || it.heir == heir));
+        let limited = self.rules.owner_bytes.is_some() || self.rules.owner_records.is_some();
+        limited && moving.count() > 1
+    }
+}
