@@ -71,6 +71,9 @@ pub fn round_trip(bytes: &[u8]) {
 impl World {
     fn push(&mut self, xid: u32, source: &mut Source<'_>, streamed: bool) {
         let message = message(source);
+        if self.is_given_up(xid) {
+            return;
+        }
         let Message { opcode, access, operands, ref body } = message;
         assert_read(&message);
         let payload = [operands.as_slice(), body].concat();
@@ -134,7 +137,16 @@ impl World {
         }
     }
 
+    /// Whether its ABORT waits: nobody says more of it until that has left.
+    fn is_given_up(&self, xid: u32) -> bool {
+        let last = self.expected.get(&xid).and_then(VecDeque::back);
+        self.output.is_waiting(Xid(xid)) && matches!(last, Some(Item::Abort))
+    }
+
     fn cancel(&mut self, xid: u32) {
+        if self.is_given_up(xid) {
+            return;
+        }
         let waiting = self.output.is_waiting(Xid(xid));
         assert_eq!(self.output.cancel(Xid(xid)), waiting);
         assert!(!self.output.is_waiting(Xid(xid)));
