@@ -47,7 +47,7 @@ fn plant() {
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Faulty)).unwrap();
         let hook = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if info.payload_as_str() != Some(PLANTED) {
+            if info.payload().downcast_ref::<&str>() != Some(&PLANTED) {
                 hook(info);
             }
         }));
