@@ -1,7 +1,7 @@
 // The examples run, and say what they should. So does the generator of the API reference.
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -13,7 +13,14 @@ const here = fileURLToPath(new URL("..", import.meta.url));
 const run = async (...args) => (await promisify(execFile)(process.execPath, args, { cwd: here, timeout: 60_000 })).stdout;
 
 let server;
-before(async () => (server = await serve()));
+before(async () => {
+  // The examples have packages of their own, which the client does not need.
+  if (!existsSync(join(here, "examples/node_modules/ws"))) {
+    const args = ["install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"];
+    execFileSync("npm", args, { cwd: join(here, "examples"), stdio: ["ignore", "ignore", "inherit"] });
+  }
+  server = await serve();
+});
 after(() => server.stop());
 
 test("a lobby sends a map of five megabytes by pointer", async () => {

@@ -5,7 +5,7 @@ import type { Disconnect } from "./errors.js";
 import type { Waiter } from "./waiter.js";
 
 /** Bytes that are written at a time. What is queued later waits for these at most before its first packet goes out. */
-const WRITE_AT_MOST = 64 * 1024;
+const WRITE_AT_MOST = 128 * 1024;
 
 /** Writes in one go, before the socket is read again. */
 const WRITES_AT_MOST = 16;
@@ -31,7 +31,7 @@ export class Link {
   answered = false;
   readonly #socket: Socket;
   readonly #owner: LinkOwner;
-  #buffer = Buffer.allocUnsafeSlow(WRITE_FIRST);
+  #buffer = new Uint8Array(WRITE_FIRST);
   #flushing = false;
   #timer: NodeJS.Timeout | undefined = undefined;
   #timerAt = Infinity;
@@ -87,7 +87,7 @@ export class Link {
       this.#socket.write(this.#buffer.subarray(0, length), this.#written);
       if (this.#over) return;
       if (machine.wantsWrite && this.#buffer.length < WRITE_AT_MOST) {
-        this.#buffer = Buffer.allocUnsafeSlow(WRITE_AT_MOST);
+        this.#buffer = new Uint8Array(WRITE_AT_MOST);
       }
     }
     this.#moved();

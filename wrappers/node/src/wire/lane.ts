@@ -31,7 +31,8 @@ export class Lane {
   /** Gives more data. */
   give(data: Uint8Array): void {
     if (data.length === 0) return;
-    this.#chunks.push(data);
+    // Parts of a plain Uint8Array cost less than those of a Buffer.
+    this.#chunks.push(data.length > MAX_PAYLOAD ? new Uint8Array(data.buffer, data.byteOffset, data.length) : data);
     this.given += data.length;
   }
 
