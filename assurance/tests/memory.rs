@@ -117,13 +117,13 @@ fn unfinished_requests(adapter: Adapter) {
 /// Fault 5: unfinished bytes up to the limits. The newest is refused, its connection lives, and others go on.
 fn unfinished_bytes(adapter: Adapter) {
     let _alone = alone();
-    let scale = quick_or_long(1, 8);
-    let (record, unfinished) = (8 * scale * MIB, 24 * scale * MIB);
+    let scale = quick_or_long(1, 16);
+    let (record, unfinished) = (4 * scale * MIB, 12 * scale * MIB);
     let limits = [
-        ("total", 64 * scale * MIB),
+        ("total", 32 * scale * MIB),
         ("record", record),
         ("unfinished", unfinished),
-        ("connection_unfinished", 12 * scale * MIB),
+        ("connection_unfinished", 6 * scale * MIB),
         ("connections", 64),
         ("unfinished_requests", 16),
         ("queued_replies", 16),
@@ -131,7 +131,7 @@ fn unfinished_bytes(adapter: Adapter) {
     ];
     let mut server = start(adapter, &limits);
     let mut honest = Raw::connect(loopback(0), server.address).unwrap();
-    let held = Request::CreateRecord { access: Access::all(), data: vec![1; (4 * scale * MIB) as usize] };
+    let held = Request::CreateRecord { access: Access::all(), data: vec![1; (2 * scale * MIB) as usize] };
     let pointer = honest.ask(held).unwrap().pointer();
     let before = server.usage();
     // All but the last packet of two requests of each, in turn.
@@ -148,10 +148,10 @@ fn unfinished_bytes(adapter: Adapter) {
                     let mut raw = Raw::connect(loopback(1 + n), address).unwrap();
                     let mut refused = [0, 0];
                     for xid in 1..=2_u32 {
-                        let renumbered: Vec<u8> = request[..whole]
-                            .chunks(packet)
-                            .flat_map(|packet| [&xid.to_be_bytes(), &packet[4..]].concat())
-                            .collect();
+                        let mut renumbered = request[..whole].to_vec();
+                        renumbered
+                            .chunks_mut(packet)
+                            .for_each(|it| it[..4].copy_from_slice(&xid.to_be_bytes()));
                         raw.0.write_all(&renumbered).unwrap();
                     }
                     // The connection lives: what was refused has been answered before this.
@@ -196,8 +196,9 @@ fn unfinished_bytes(adapter: Adapter) {
         );
         assert!(full.unfinished <= unfinished && refused[1] > 0, "{refused:?} {full:?}");
         keeps_its_bound(&server, &full);
-        // Beside records and unfinished bytes, these once more, there is little.
-        let most = before.allocated + 2 * unfinished + MIB * attackers as u64 / 2;
+        // Beside records and unfinished bytes there are these once more, in buffers that grow, and half as much again
+        // while they are copied, which this allocator does and the system's does not.
+        let most = before.allocated + 5 * unfinished / 2 + MIB * attackers as u64 / 4;
         assert!(full.peak <= most, "{full:?}, {most}");
         drop(clients);
     });
