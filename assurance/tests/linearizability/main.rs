@@ -64,7 +64,7 @@ fn tried(adapter: Adapter, plan: &Plan) {
 
 fn histories(adapter: Adapter) {
     // Eight clients that nobody disturbs, then sixteen of which half lose their connections.
-    for round in 0..quick_or_long(1, 20) {
+    for round in 0..quick_or_long(1, 5) {
         let seed = seed().wrapping_mul(1000) + round;
         let operations = quick_or_long(250, 4000);
         tried(adapter, &Plan { seed, clients: 8, operations, cut_after: None });
