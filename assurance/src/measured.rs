@@ -24,7 +24,7 @@ pub struct Measured {
 pub struct Usage {
     /// Bytes that are allocated.
     pub allocated: u64,
-    /// The most since it was last asked.
+    /// The most that ever were.
     pub peak: u64,
     /// Open connections.
     pub connections: u64,

@@ -1,19 +1,20 @@
 //! A server of an adapter in a process of its own, whose allocator counts: `measured-server ADAPTER [LIMIT=NUMBER ..]`.
 //!
 //! It prints `listening on ADDRESS, at most BYTES`, and answers each line of its input with the bytes that are allocated,
-//! the most that were since the last line, its connections, and its panics. It ends with its input.
+//! the most that ever were, its connections, and its panics. It ends with its input.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::alloc::System;
 use std::io::{BufRead, stdin};
 use std::time::Duration;
 
 use assurance::servers::Adapter;
+use cap::Cap;
 use netswap_adapter::server::ServerOptions;
 use netswap_core::config::{Limits, Times};
-use peak_alloc::PeakAlloc;
 
 #[global_allocator]
-static ALLOCATED: PeakAlloc = PeakAlloc;
+static ALLOCATED: Cap<System> = Cap::new(System, usize::MAX);
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -44,8 +45,7 @@ fn main() {
         line.unwrap();
         let statistics = server.handle.statistics();
         let (store, panics) = (statistics.store, statistics.traffic.panics);
-        let (allocated, peak) = (ALLOCATED.current_usage(), ALLOCATED.peak_usage());
-        ALLOCATED.reset_peak_usage();
+        let (allocated, peak) = (ALLOCATED.allocated(), ALLOCATED.max_allocated());
         println!(
             "{allocated} {peak} {} {} {} {panics} {}",
             store.connections, store.unfinished_bytes, store.bytes, store.counters.slow_readers
