@@ -30,7 +30,7 @@ const RECORDS: usize = 3;
 pub(crate) const MOST_ON_ONE: usize = 1400;
 
 /// So is one of which so many answers were lost: each may be of any time after it, and doubles what is to be searched.
-const LOST_ON_ONE: usize = 4;
+const LOST_ON_ONE: usize = 3;
 
 /// What is played.
 #[derive(Debug)]

@@ -8,13 +8,10 @@ use crate::{
     workspace::Workspace,
 };
 
-/// A crate whose tests are run by hand as yet: on a busy machine some take minutes, and its own README says how.
-const BY_HAND: &str = "--exclude=assurance";
-
 /// Runs all tests of the workspace, to the last even when one fails, and counts them.
 pub(crate) fn run(workspace: &Workspace) -> Verdict {
     let mut tally = Tally::default();
-    let mut command = workspace.cargo(["test", "--workspace", BY_HAND, "--locked", "--no-fail-fast"]);
+    let mut command = workspace.cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
     let status = command::tee(&mut command, |line| {
         if let Some(result) = Tally::parse(line) {
             tally += result;
