@@ -36,6 +36,8 @@ pub struct Usage {
     pub panics: u64,
     /// Connections that were closed because they took replies too slowly.
     pub slow_readers: u64,
+    /// Places in tables and queues.
+    pub places: u64,
     /// Resident bytes.
     pub resident: u64,
     /// Descriptors.
@@ -75,7 +77,8 @@ impl Measured {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         let numbers: Vec<u64> = line.split_whitespace().map(|word| word.parse().unwrap()).collect();
-        let &[allocated, peak, connections, unfinished, counted, panics, slow_readers] = &numbers[..] else {
+        let &[allocated, peak, connections, unfinished, counted, panics, slow_readers, places] = &numbers[..]
+        else {
             panic!("the server says {line:?}")
         };
         let process = self.child.id();
@@ -89,6 +92,7 @@ impl Measured {
             counted,
             panics,
             slow_readers,
+            places,
             resident,
             descriptors,
             threads,

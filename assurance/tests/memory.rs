@@ -16,7 +16,7 @@ use assurance::servers::{Adapter, within};
 use netswap_core::types::Access;
 use netswap_core::wire::{HEADER_LEN, MAX_PAYLOAD, Request};
 
-on_every_adapter!(unfinished_requests, unfinished_bytes, replies_that_nobody_takes);
+on_every_adapter!(unfinished_requests, unfinished_bytes, replies_that_nobody_takes, places);
 
 const MIB: u64 = 1 << 20;
 
@@ -235,8 +235,7 @@ fn replies_that_nobody_takes(adapter: Adapter) {
         ("total", 64 * MIB),
         ("record", 4 * MIB),
         ("connections", clients as u64 + 10),
-        ("unfinished_requests", 16),
-        ("watches", 16),
+        ("places", 1000),
         ("slow_ms", slow.as_millis() as u64),
     ];
     let mut server = start(adapter, &limits);
@@ -254,6 +253,7 @@ fn replies_that_nobody_takes(adapter: Adapter) {
             raw
         })
         .collect();
+    within(SOON, "all of them", || server.usage().connections == 1 + clients as u64);
     let (begun, mut written, mut refused) = (Instant::now(), 0, 0);
     let mut most = before;
     while server.usage().connections > 1 {
@@ -299,5 +299,88 @@ fn replies_that_nobody_takes(adapter: Adapter) {
     assert!(most.peak <= beside, "{most:?}, {beside}");
     assert!(after.allocated <= before.allocated + 4 * MIB, "{after:?}");
     drop(readers);
+    server.stop();
+}
+
+/// Watches, what they leave at their end, unfinished requests and queued replies of several packets, as many as there are
+/// places: a place is never more than 512 bytes.
+fn places(adapter: Adapter) {
+    let _alone = alone();
+    let places = quick_or_long(12_000, 120_000);
+    let limits = [("total", 1024 * MIB), ("record", MIB), ("connections", 1000), ("places", places)];
+    let mut server = start(adapter, &limits);
+    let mut honest = Raw::connect(loopback(0), server.address).unwrap();
+    // A watch is at its largest where nobody else watches the record.
+    let watches = places / 3;
+    let records: Vec<_> = (0..watches)
+        .map(|_| honest.ask(Request::CreateRecord { access: Access::READ, data: vec![1] }).unwrap().pointer())
+        .collect();
+    let before = server.usage();
+    let told = |server: &mut Measured, what: &str, taken: u64, connections: u64| {
+        within(SOON, what, || server.usage().places >= taken);
+        let now = server.usage();
+        let grown =
+            now.allocated.saturating_sub(before.allocated + now.counted.saturating_sub(before.counted));
+        eprintln!("{}: {what}: {} places, {grown} bytes beside what counts", adapter.name(), now.places);
+        assert!(now.places <= places + 6 * connections, "{now:?}");
+        // A connection has some of its own, and buffers.
+        assert!(grown <= 512 * now.places + connections * 112 * 1024, "{now:?}");
+        keeps_its_bound(adapter, server, &now);
+    };
+    let mut watchers: Vec<Raw> = Vec::new();
+    for mine in records.chunks(4096) {
+        let mut raw = Raw::with_buffer(loopback(1), server.address, Some(4096)).unwrap();
+        for (xid, pointer) in (1..).zip(mine) {
+            let watch = Request::WatchRecord { pointer: *pointer, push: false };
+            raw.0.write_all(&packets(xid, watch)).unwrap();
+            assert_eq!(raw.answer().unwrap().code, 0);
+        }
+        watchers.push(raw);
+    }
+    let connections = watchers.len() as u64 + 1;
+    told(&mut server, "watches", places, connections);
+    let another = Request::WatchRecord { pointer: records[0], push: false };
+    watchers[0].send(5000, another).unwrap();
+    assert_eq!(watchers[0].answer().unwrap().code, 8, "there is none left");
+    // Their last notifications, which nobody reads.
+    for pointer in &records {
+        assert_eq!(honest.ask(Request::DeleteRecord { pointer: *pointer }).unwrap().code, 0);
+    }
+    let usage = server.usage();
+    assert!(usage.places <= places && usage.allocated <= before.allocated + 512 * places, "{usage:?}");
+    drop(watchers);
+    within(SOON, "the end of the watchers", || server.usage().connections == 1);
+    assert_eq!(server.usage().places, 0);
+
+    let request = packets(0, Request::CreateRecord { access: Access::READ, data: vec![2; 2000] });
+    let first = &request[..HEADER_LEN + MAX_PAYLOAD];
+    let writers: Vec<_> = (0..places / 1000)
+        .map(|_| {
+            let mut raw = Raw::connect(loopback(1), server.address).unwrap();
+            let begun = (1..=1016_u32).flat_map(|xid| [&xid.to_be_bytes()[..], &first[4..]].concat());
+            raw.0.write_all(&begun.collect::<Vec<u8>>()).unwrap();
+            raw
+        })
+        .collect();
+    told(&mut server, "unfinished requests", places, writers.len() as u64 + 1);
+    drop(writers);
+    within(SOON, "the end of the writers", || server.usage().connections == 1);
+    assert_eq!(server.usage().places, 0);
+
+    let data = vec![3; 4000];
+    let pointer = honest.ask(Request::CreateRecord { access: Access::READ, data }).unwrap().pointer();
+    let asked: Vec<u8> =
+        (1..=3000).flat_map(|xid| packets(xid, Request::ResolvePointer { pointer })).collect();
+    let readers: Vec<_> = (0..places / 900)
+        .map(|_| {
+            let mut raw = Raw::with_buffer(loopback(1), server.address, Some(4096)).unwrap();
+            raw.0.write_all(&asked).unwrap();
+            raw
+        })
+        .collect();
+    told(&mut server, "queued replies", places, readers.len() as u64 + 1);
+    drop(readers);
+    within(SOON, "the end of the readers", || server.usage().connections == 1);
+    assert_eq!(server.usage().places, 0);
     server.stop();
 }

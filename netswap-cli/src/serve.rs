@@ -83,6 +83,7 @@ fn limits(args: &LimitArgs) -> Result<Limits, ConfigError> {
         connection_unfinished: size(args.max_connection_unfinished, default.connection_unfinished),
         unfinished: size(args.max_unfinished, default.unfinished),
         connections: args.max_connections.unwrap_or(default.connections),
+        places: args.max_places.unwrap_or(default.places),
         watches: args.max_watches.unwrap_or(default.watches),
         connections_per_address: args.max_connections_per_address,
         queued_replies: args.max_queued_replies.unwrap_or(default.queued_replies),
@@ -101,15 +102,18 @@ fn refused_limits(error: ConfigError) -> Failure {
 
 fn tell_limits(limits: &Limits, grace: Duration) {
     let bound = limits.memory_bound();
-    let buffers = bound.saturating_sub(limits.total).saturating_sub(limits.unfinished);
+    let counted = [limits.total, limits.unfinished, limits.places_bound()];
+    let buffers = counted.into_iter().fold(bound, u64::saturating_sub);
     info!(
         bytes = bound,
         "memory: at most {}: {} for records, unfinished requests and replies under way (--max-memory), {} once more for \
-         unfinished requests that grow (--max-unfinished), {} for the buffers of {} connections (--max-connections), {} \
-         each; what the system's sockets hold comes on top",
+         unfinished requests that grow (--max-unfinished), {} for the places of watches, requests and replies \
+         (--max-places), {} for the buffers of {} connections (--max-connections), {} each; what the system's sockets \
+         hold comes on top",
         iec(bound),
         iec(limits.total),
         iec(limits.unfinished),
+        iec(limits.places_bound()),
         iec(buffers),
         limits.connections,
         iec(limits.connection_bound()),

@@ -17,9 +17,19 @@ pub const MOST_TURNED_AWAY: u32 = 256;
 /// The most bytes of operands that a request with data has: so much longer than a record can a request be.
 pub(crate) const LARGEST_OPERANDS: u64 = 16;
 
-/// The most bytes that a watch or a waiting read takes beside data: while it stands its places in tables, the largest
-/// being a whole node of a tree, where nobody else watches the record; and when it has ended its last notifications.
-pub(crate) const STANDING: usize = 1536;
+/// The most bytes that a place takes: what a request, a reply or a third of a watch needs in tables and queues, beside
+/// data (docs/PROTOCOL.md §7.2).
+pub(crate) const PLACE: usize = 512;
+
+/// The places of a watch or a waiting read: while it stands for its entries in tables, the largest being a whole node of a
+/// tree, where nobody else watches the record; and when it has ended for its last notifications.
+pub(crate) const STANDING: usize = 3;
+
+/// Unfinished requests that a connection has places of its own for, and as many refused ones being discarded.
+pub(crate) const OWN_REQUESTS: usize = 16;
+
+/// Queued replies that a connection has places of its own for.
+pub(crate) const OWN_REPLIES: usize = 64;
 
 const MIB: u64 = 1 << 20;
 
@@ -55,6 +65,10 @@ pub struct Limits {
     pub connection_unfinished: u64,
     /// Bytes of unfinished requests of all connections together.
     pub unfinished: u64,
+    /// Places of all connections together, of 512 bytes each (docs/PROTOCOL.md §7.2): a watch or a waiting read takes
+    /// three; an unfinished request, a refused one being discarded or a queued reply takes one, where its connection has 16, 16 or
+    /// 64 others already.
+    pub places: u64,
     /// Watches and waiting reads of one connection. It may be 0: then there are none.
     pub watches: u32,
     /// Connections.
@@ -136,6 +150,7 @@ impl Limits {
             unfinished_requests: 1024,
             connection_unfinished: largest.max(512 * MIB),
             unfinished: largest.max(total / 4),
+            places: (total / 4096).max(1 << 17),
             watches: 4096,
             connections: 10_000,
             connections_per_address: None,
@@ -161,6 +176,7 @@ impl Limits {
             ("unfinished requests", u64::from(self.unfinished_requests)),
             ("unfinished bytes of a connection", self.connection_unfinished),
             ("unfinished bytes", self.unfinished),
+            ("places", self.places),
             ("connections", u64::from(self.connections)),
             ("queued replies", u64::from(self.queued_replies)),
             ("queued reply bytes", self.queued_bytes),
@@ -169,24 +185,32 @@ impl Limits {
     }
 
     /// The most bytes that the state machines of a server with these limits hold, whatever clients send: the total; the
-    /// unfinished bytes once more, because buffers that grow may be twice as large as what has arrived; and what every
-    /// connection may need beside that. Sockets' buffers in the kernel are not in it.
+    /// unfinished bytes once more, because buffers that grow may be twice as large as what has arrived; the places; and
+    /// what every connection may need beside that. Sockets' buffers in the kernel are not in it.
     #[must_use]
     pub fn memory_bound(&self) -> u64 {
         let connections = u64::from(self.connections) + u64::from(MOST_TURNED_AWAY);
         let beside = connections.saturating_mul(self.connection_bound());
-        self.total.saturating_add(self.unfinished).saturating_add(beside)
+        self.total.saturating_add(self.unfinished).saturating_add(self.places_bound()).saturating_add(beside)
     }
 
-    /// The most bytes that one connection holds beside what the total counts: its output window, what was read of it
-    /// and not yet handled, the places of its queued replies and unfinished requests, its watches and waiting reads.
+    /// The most bytes that all places together take.
+    #[must_use]
+    pub fn places_bound(&self) -> u64 {
+        self.places.saturating_mul(PLACE as u64)
+    }
+
+    /// The most bytes that one connection holds beside what the total and the places count: its output window, what was
+    /// read of it and not yet handled, the places of its own.
     #[must_use]
     pub fn connection_bound(&self) -> u64 {
         // Buffers that grow by doubling have up to twice the room that they need.
         const BUFFERS: u64 = 2 * (WINDOW + READ_AT_MOST) as u64;
-        const PLACE: u64 = 512;
-        let places = u64::from(self.queued_replies) + 2 * u64::from(self.unfinished_requests);
-        BUFFERS + PLACE * places + STANDING as u64 * u64::from(self.watches)
+        // Places are taken one thing at a time: a watch, or its last notifications, may be the one too many.
+        const PLACES: u64 = (2 * OWN_REQUESTS + OWN_REPLIES + 2 * STANDING) as u64;
+        let most = u64::from(self.queued_replies) + 2 * u64::from(self.unfinished_requests);
+        let most = most + STANDING as u64 * u64::from(self.watches);
+        BUFFERS + PLACE as u64 * PLACES.min(most)
     }
 }
 
@@ -229,7 +253,7 @@ mod tests {
         assert_eq!(zero.check(), Err(ConfigError::Zero("queued replies")));
         let unwatched = Limits { watches: 0, ..limits.clone() };
         assert_eq!(unwatched.check(), Ok(()));
-        let difference = limits.connection_bound() - unwatched.connection_bound();
-        assert_eq!(difference, 4096 * STANDING as u64);
+        let fewer = Limits { places: limits.places - 1000, ..limits.clone() };
+        assert_eq!(limits.memory_bound() - fewer.memory_bound(), 1000 * PLACE as u64);
     }
 }

@@ -69,7 +69,7 @@ struct Bench {
 fn bench(change: impl FnOnce(&mut Config)) -> Bench {
     let mut config = support::config();
     change(&mut config);
-    let budget = Arc::new(Budget::new(config.limits.total, config.limits.unfinished));
+    let budget = Arc::new(Budget::new(config.limits.total, config.limits.unfinished, 1000));
     let peer = Peer { id: ConnectionId(1), owner: Owner::new(7).unwrap() };
     Bench {
         connection: Connection::new(peer, Arc::new(config), budget.clone()),

@@ -210,6 +210,10 @@ fn default_limits_are_what_the_document_says() {
     let thousands = format!("{} {:03}", limits.connections / 1000, limits.connections % 1000);
     assert_row(&rows, &["connections of the server", &thousands]);
     assert_row(&rows, &["watches and waiting reads of a connection", &limits.watches.to_string()]);
+    let (least, of_total) = (Limits::new(1).places, (1 << 40) / limits.places);
+    let least = format!("{} {:03}", least / 1000, least % 1000);
+    let places = format!("{least}, or the total / {of_total} if that is larger");
+    assert_row(&rows, &["places of all connections together (§7.2)", &places]);
     let longest = format!("{} h", config.times.longest.as_secs() / 3600);
     assert_row(&rows, &["largest grace and ttl that a client may set", &longest]);
     assert_row(&rows, &["default grace", &seconds(config.times.grace)]);

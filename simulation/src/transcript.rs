@@ -95,6 +95,7 @@ impl Writer {
             ("unfinished-requests", Some(u64::from(limits.unfinished_requests))),
             ("connection-unfinished", Some(limits.connection_unfinished)),
             ("unfinished", Some(limits.unfinished)),
+            ("places", Some(limits.places)),
             ("watches", Some(u64::from(limits.watches))),
             ("connections", Some(u64::from(limits.connections))),
             ("connections-per-address", limits.connections_per_address.map(u64::from)),

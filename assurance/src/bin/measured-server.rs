@@ -1,7 +1,7 @@
 //! A server of an adapter in a process of its own, whose allocator counts: `measured-server ADAPTER [LIMIT=NUMBER ..]`.
 //!
 //! It prints `listening on ADDRESS, at most BYTES`, and answers each line of its input with the bytes that are allocated,
-//! the most that ever were, its connections, and its panics. It ends with its input.
+//! the most that ever were, its connections, its panics, and more that [`Usage`](assurance::measured::Usage) tells of. It ends with its input.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::alloc::System;
@@ -29,6 +29,7 @@ fn main() {
             "unfinished" => limits.unfinished = number,
             "connection_unfinished" => limits.connection_unfinished = number,
             "unfinished_requests" => limits.unfinished_requests = number as u32,
+            "places" => limits.places = number,
             "watches" => limits.watches = number as u32,
             "connections" => limits.connections = number as u32,
             "queued_replies" => limits.queued_replies = number as u32,
@@ -47,8 +48,8 @@ fn main() {
         let (store, panics) = (statistics.store, statistics.traffic.panics);
         let (allocated, peak) = (ALLOCATED.allocated(), ALLOCATED.max_allocated());
         println!(
-            "{allocated} {peak} {} {} {} {panics} {}",
-            store.connections, store.unfinished_bytes, store.bytes, store.counters.slow_readers
+            "{allocated} {peak} {} {} {} {panics} {} {}",
+            store.connections, store.unfinished_bytes, store.bytes, store.counters.slow_readers, store.places
         );
     }
     server.stop();

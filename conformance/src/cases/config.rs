@@ -37,7 +37,7 @@ enum Kind {
 const COUNT: Kind = Kind::Number(u32::MAX as u64);
 const BYTES: Kind = Kind::Number(u64::MAX);
 
-const SETTINGS: [(&str, Kind); 19] = [
+const SETTINGS: [(&str, Kind); 20] = [
     ("record", COUNT),
     ("total", BYTES),
     ("owner-bytes", BYTES),
@@ -45,6 +45,7 @@ const SETTINGS: [(&str, Kind); 19] = [
     ("unfinished-requests", COUNT),
     ("connection-unfinished", BYTES),
     ("unfinished", BYTES),
+    ("places", BYTES),
     ("watches", COUNT),
     ("connections", COUNT),
     ("connections-per-address", COUNT),
@@ -117,6 +118,7 @@ pub fn configure(settings: &[Setting], scale: Scale, seed: u64) -> Config {
         unfinished_requests: count("unfinished-requests", defaults.unfinished_requests),
         connection_unfinished: number("connection-unfinished").unwrap_or(defaults.connection_unfinished),
         unfinished: number("unfinished").unwrap_or(defaults.unfinished),
+        places: number("places").unwrap_or(defaults.places),
         watches: count("watches", defaults.watches),
         connections: count("connections", defaults.connections),
         connections_per_address: number("connections-per-address").map(|it| it as u32),

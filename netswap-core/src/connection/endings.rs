@@ -103,6 +103,7 @@ impl Connection {
                 };
             }
         }
+        self.hold_places();
         let reading = self.wants_read();
         self.clocks.mark_reading(reading, now);
         self.clocks.mark_output(&self.output, self.config.times.slow_bytes, now);

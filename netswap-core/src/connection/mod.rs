@@ -21,7 +21,7 @@ use incoming::{Incoming, State};
 use crate::config::Config;
 use crate::engine::{Engine, Incident, Peer};
 use crate::error::{Refusal, Violation};
-use crate::memory::{Budget, Data};
+use crate::memory::{Budget, Data, Places};
 use crate::time::Instant;
 use crate::types::Xid;
 use crate::wire::{Output, PacketReader, Reply};
@@ -43,6 +43,7 @@ pub struct Connection {
     peer: Peer,
     config: Arc<Config>,
     budget: Arc<Budget>,
+    places: Places,
     reader: PacketReader,
     /// The message whose packet is arriving.
     current: Option<Incoming>,
@@ -86,6 +87,7 @@ impl Connection {
         Self {
             peer,
             config,
+            places: Places::new(budget.clone()),
             budget,
             reader: PacketReader::default(),
             current: None,

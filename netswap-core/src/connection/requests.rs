@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::Connection;
 use super::endings::Stage;
 use super::incoming::{Incoming, State};
-use crate::config::LARGEST_OPERANDS;
+use crate::config::{LARGEST_OPERANDS, OWN_REPLIES, OWN_REQUESTS, STANDING};
 use crate::engine::{Engine, Execution, Incident};
 use crate::error::{Quota, Refusal, Violation};
 use crate::memory::{Data, Overrun, Payload};
@@ -23,8 +23,37 @@ impl Connection {
 
     pub(super) fn has_room(&self) -> bool {
         let limits = &self.config.limits;
-        let replies = self.output.messages() + self.executing.len();
-        replies < limits.queued_replies as usize && self.output.len() < limits.queued_bytes
+        self.has_room_for_replies(limits.queued_replies) && self.output.len() < limits.queued_bytes
+    }
+
+    /// Whether fewer replies than these are queued, and there is a place for another.
+    fn has_room_for_replies(&self, most: u32) -> bool {
+        let replies = self.replies();
+        replies < most as usize && (replies < OWN_REPLIES || self.budget.has_places(1))
+    }
+
+    fn replies(&self) -> usize {
+        self.output.messages() + self.executing.len()
+    }
+
+    /// Whether there is a place for another of the unfinished requests, or of those being discarded.
+    fn has_place_beside(&self, requests: usize) -> bool {
+        requests < OWN_REQUESTS || self.budget.has_places(1)
+    }
+
+    /// Unfinished requests that were not refused.
+    fn open_requests(&self) -> usize {
+        // One whose next packet is arriving is not with the others.
+        let arriving = self.current.iter().filter(|message| message.state != State::Begun);
+        self.incoming.len() + arriving.count() - self.discarding as usize
+    }
+
+    /// Holds the places that are needed for what is there now, beyond the connection's own (docs/PROTOCOL.md §7.2).
+    pub(super) fn hold_places(&mut self) {
+        let replies = self.replies().saturating_sub(OWN_REPLIES);
+        let requests = self.open_requests().saturating_sub(OWN_REQUESTS);
+        let discarded = (self.discarding as usize).saturating_sub(OWN_REQUESTS);
+        self.places.hold(replies + requests + discarded + STANDING * self.standing.len());
     }
 
     /// The bytes for which there is room in the next news, if there is any: they leave some to replies, or they could
@@ -32,13 +61,12 @@ impl Connection {
     /// never have.
     pub(super) fn room_for_news(&self) -> Option<u64> {
         let limits = &self.config.limits;
-        let replies = self.output.messages() + self.executing.len();
         let most = limits.queued_replies - limits.queued_replies / 4;
         let kept = (limits.queued_bytes / 4).min(KEPT_FREE_OF_NEWS);
         let waiting = self.output.len();
         let room =
             if waiting < kept { u64::MAX } else { (limits.queued_bytes - kept).saturating_sub(waiting) };
-        (replies < most as usize && room > 0).then_some(room)
+        (self.has_room_for_replies(most) && room > 0).then_some(room)
     }
 
     pub(super) fn read_backlog(&mut self, now: Instant, engine: &mut impl Engine) {
@@ -59,6 +87,7 @@ impl Connection {
             if let Err(violation) = self.handle_fragment(&fragment, now, engine) {
                 self.violated(fragment.header.xid, violation, now, engine);
             }
+            self.hold_places();
         }
         if self.is_reading_packets() {
             self.clocks.mark_packet(self.reader.is_inside_packet(), now);
@@ -145,7 +174,8 @@ impl Connection {
             }
             Some(Ok(request)) => message.state = State::Accepted(request),
             Some(Err(refusal)) => {
-                if !last && self.discarding >= self.config.limits.unfinished_requests {
+                let too_many = self.discarding >= self.config.limits.unfinished_requests;
+                if !last && (too_many || !self.has_place_beside(self.discarding as usize)) {
                     return Err(Violation::TooManyDiscarded);
                 }
                 engine.note(Incident::Refused(message.opcode, refusal));
@@ -181,13 +211,13 @@ impl Connection {
         self.take_mail(engine);
         judged?;
         let limit = self.config.limits.unfinished_requests;
-        let unfinished = self.incoming.len() - self.discarding as usize;
+        let unfinished = self.open_requests();
+        let too_many = |limit| Refusal::QuotaExceeded { quota: Quota::UnfinishedRequests, limit };
         match self.count_bytes(message) {
             // Of several quotas the lowest number is named: 1 before 4 before 5.
             Err(overrun @ Overrun::Total(_)) => Err(overrun.into()),
-            _ if unfinished >= limit as usize => {
-                Err(Refusal::QuotaExceeded { quota: Quota::UnfinishedRequests, limit: u64::from(limit) })
-            }
+            _ if unfinished >= limit as usize => Err(too_many(u64::from(limit))),
+            _ if !self.has_place_beside(unfinished) => Err(too_many(self.config.limits.places)),
             counted => counted.map(|()| request).map_err(Refusal::from),
         }
     }

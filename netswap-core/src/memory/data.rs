@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     fn budget() -> Arc<Budget> {
-        Arc::new(Budget::new(1000, 1000))
+        Arc::new(Budget::new(1000, 1000, 1))
     }
 
     #[test]

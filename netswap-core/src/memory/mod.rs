@@ -5,12 +5,14 @@
 
 mod data;
 mod payload;
+mod places;
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 pub use data::Data;
 pub use payload::Payload;
 pub(crate) use payload::extend;
+pub(crate) use places::Places;
 
 use crate::error::{Quota, Refusal};
 
@@ -19,6 +21,8 @@ use crate::error::{Quota, Refusal};
 pub struct Budget {
     total: Gauge,
     unfinished: Gauge,
+    /// Not bytes, but places in tables and queues.
+    places: Gauge,
 }
 
 #[derive(Debug)]
@@ -47,10 +51,11 @@ impl From<Overrun> for Refusal {
 }
 
 impl Budget {
-    /// A budget with nothing used of `total` bytes, of which unfinished requests may have `unfinished`.
+    /// A budget with nothing used of `total` bytes, of which unfinished requests may have `unfinished`, and of `places`
+    /// in tables and queues.
     #[must_use]
-    pub fn new(total: u64, unfinished: u64) -> Self {
-        Self { total: Gauge::new(total), unfinished: Gauge::new(unfinished) }
+    pub fn new(total: u64, unfinished: u64, places: u64) -> Self {
+        Self { total: Gauge::new(total), unfinished: Gauge::new(unfinished), places: Gauge::new(places) }
     }
 
     /// Bytes in use, of records, unfinished requests and replies.
@@ -63,6 +68,18 @@ impl Budget {
     #[must_use]
     pub fn unfinished(&self) -> u64 {
         self.unfinished.used.load(Relaxed) as u64
+    }
+
+    /// Places in use.
+    #[must_use]
+    pub fn places(&self) -> u64 {
+        self.places.used.load(Relaxed) as u64
+    }
+
+    /// Whether so many more places are free.
+    #[must_use]
+    pub fn has_places(&self, places: usize) -> bool {
+        self.places.allow(places).is_ok()
     }
 
     /// Judges whether [`charge`](Self::charge) would succeed as things stand.
@@ -104,6 +121,11 @@ impl Gauge {
         self.used.fetch_update(Relaxed, Relaxed, grown).map(drop).map_err(|_| self.limit as u64)
     }
 
+    /// Charges what nobody could be refused.
+    fn force(&self, more: usize) {
+        self.used.fetch_add(more, Relaxed);
+    }
+
     fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Relaxed);
     }
@@ -117,7 +139,7 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_until_their_last_holder_lets_go() {
-        let budget = Arc::new(Budget::new(100, 40));
+        let budget = Arc::new(Budget::new(100, 40, 1));
         let mut payload = Payload::new(budget.clone());
         payload.charge_unfinished(30).unwrap();
         assert_eq!(payload.charge_unfinished(11), Err(Overrun::Unfinished(40)));
@@ -137,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_dropped_or_refused_payload_leaves_nothing_behind() {
-        let budget = Arc::new(Budget::new(100, 100));
+        let budget = Arc::new(Budget::new(100, 100, 1));
         let mut payload = Payload::new(budget.clone());
         payload.charge_unfinished(60).unwrap();
         payload.extend(&[0; 101], 101);
@@ -152,7 +174,7 @@ mod tests {
 
     #[test]
     fn data_in_the_place_of_others_cost_their_growth() {
-        let budget = Arc::new(Budget::new(100, 100));
+        let budget = Arc::new(Budget::new(100, 100, 1));
         let payload = |len| {
             let mut payload = Payload::new(budget.clone());
             payload.extend(&[1; 200][..len], len);

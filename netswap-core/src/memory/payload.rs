@@ -172,12 +172,12 @@ mod tests {
 
     #[test]
     fn the_buffer_follows_the_bytes_that_came() {
-        let mut payload = Payload::new(Arc::new(Budget::new(1 << 40, 1 << 40)));
+        let mut payload = Payload::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)));
         for packet in 1..=200 {
             payload.extend(&[1; 1390], 4_000_000_000);
             assert!(payload.data.capacity() <= 2 * packet * 1390);
         }
-        let mut payload = Payload::new(Arc::new(Budget::new(1 << 40, 1 << 40)));
+        let mut payload = Payload::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)));
         while payload.len() < 100_000 {
             payload.extend(&[1; 1000], 100_000);
         }

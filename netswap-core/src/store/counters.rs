@@ -105,4 +105,6 @@ pub struct Statistics {
     pub bytes: u64,
     /// Those of them that belong to unfinished requests.
     pub unfinished_bytes: u64,
+    /// Places of connections in tables and queues (docs/PROTOCOL.md §7.2).
+    pub places: u64,
 }

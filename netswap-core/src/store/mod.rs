@@ -96,7 +96,11 @@ impl Store {
         let pointers = Pointers::new(config.seed);
         let hasher = FixedState::with_seed(pointers.hash_seed());
         Ok(Self {
-            budget: Arc::new(Budget::new(config.limits.total, config.limits.unfinished)),
+            budget: Arc::new(Budget::new(
+                config.limits.total,
+                config.limits.unfinished,
+                config.limits.places,
+            )),
             records: HashMap::with_hasher(hasher.clone()),
             owners: Owners::new(hasher.clone()),
             connections: HashMap::with_hasher(hasher),
@@ -133,6 +137,7 @@ impl Store {
             connections: self.connections.len() as u64,
             bytes: self.budget.used(),
             unfinished_bytes: self.budget.unfinished(),
+            places: self.budget.places(),
         }
     }
 

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 
 use super::Store;
 use super::record::Record;
+use crate::config::STANDING;
 use crate::engine::{ConnectionId, Mail, Peer};
 use crate::error::{Quota, Refusal};
 use crate::memory::Data;
@@ -344,6 +345,10 @@ impl Store {
         if attendance.desk.standing.len() >= limit as usize {
             return Err(over);
         }
+        if !self.budget.has_places(STANDING) {
+            let limit = self.config.limits.places / STANDING as u64;
+            return Err(Refusal::QuotaExceeded { quota: Quota::Watches, limit });
+        }
         attendance.desk.standing.insert(xid, pointer);
         Ok(())
     }
@@ -376,7 +381,7 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Limits, STANDING};
+    use crate::config::{Config, Limits, PLACE};
     use crate::identity::IdentityKey;
     use crate::store::Admission;
     use crate::time::Instant;
@@ -388,9 +393,9 @@ mod tests {
         let places = table(size_of::<(Xid, Pointer)>()) + table(size_of::<Xid>()) + 2 * size_of::<Xid>();
         let node = |value: usize| 11 * (size_of::<(ConnectionId, Xid)>() + value) + 2 * size_of::<usize>();
         let standing = size_of::<Standing>() + node(size_of::<Watch>()).max(node(size_of::<Wait>()));
-        assert!(places + standing <= STANDING, "{places} + {standing} bytes");
+        assert!(places + standing <= STANDING * PLACE, "{places} + {standing} bytes");
         let ended = 2 * size_of::<Mail>() + LAST_AT_MOST * size_of::<Notification<Data>>();
-        assert!(places + ended <= STANDING, "{places} + {ended} bytes");
+        assert!(places + ended <= STANDING * PLACE, "{places} + {ended} bytes");
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub(super) enum Piece<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::STANDING;
+    use crate::config::{PLACE, STANDING};
     use crate::store::LAST_AT_MOST;
 
     #[test]
@@ -124,6 +124,6 @@ mod tests {
         // Queues grow to twice what they need, from four places on; one notification has data.
         let lanes = LAST_AT_MOST * 2 * size_of::<Lane>() + 4 * size_of::<Bytes>();
         let counted = 2 * (size_of::<(Xid, u32)>() + 1) * 8 / 7;
-        assert!(lanes + counted <= STANDING, "{lanes} + {counted} bytes");
+        assert!(lanes + counted <= STANDING * PLACE, "{lanes} + {counted} bytes");
     }
 }

@@ -113,7 +113,14 @@ fn too_many_requests_at_once_fail_alone() {
         let server = start(options()).await;
         let options = ConnectOptions::new(server.address.to_string()).max_requests(2);
         let client = soon(connect(options)).await.unwrap();
-        let (one, two, three) = join!(client.ping("1"), client.ping("2"), client.ping("3"));
+        let pointer = client.reserve(Access::empty()).await.unwrap();
+        let (one, two, three) =
+            join!(client.resolve_wait(pointer, None), client.resolve_wait(pointer, None), async {
+                let three = client.ping("3").await;
+                // Other clients are not concerned.
+                crate::client(&server).await.replace(pointer, "data").await.unwrap();
+                three
+            });
         assert!(one.is_ok() && two.is_ok());
         assert!(matches!(three, Err(Error::TooManyRequests { limit: 2 })));
         client.ping("4").await.unwrap();

@@ -316,6 +316,11 @@ impl Judge {
         if statistics.bytes > limits.total {
             return fail(format!("{} bytes are above the total of {}", statistics.bytes, limits.total));
         }
+        // Each connection may have taken a watch, or its last notifications, too many.
+        let places = limits.places + 6 * statistics.connections;
+        if statistics.places > places || statistics.connections == 0 && statistics.places > 0 {
+            return fail(format!("{} places are taken, of {}", statistics.places, limits.places));
+        }
         let known = self.connections.values().all(|it| it.known);
         if known && statistics.unfinished_bytes != self.unfinished {
             let (counted, real) = (statistics.unfinished_bytes, self.unfinished);
