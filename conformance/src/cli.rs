@@ -99,7 +99,7 @@ impl Modes {
             Self::Whole => mode == Mode::Whole,
             Self::Bytes => mode == Mode::Bytes,
             Self::Cuts => mode == Mode::Cuts,
-            Self::All => true,
+            Self::All => Mode::ALL.contains(&mode),
         }
     }
 }

@@ -215,6 +215,30 @@ fn so_many_requests_of_a_connection_may_be_unfinished() {
 }
 
 #[test]
+fn a_million_unfinished_requests_of_a_connection_leave_no_more_than_its_limit() {
+    let (mut world, one, _) = world(|_| {});
+    let mut first = packets(0, op::CREATE, 0, pattern(FULL + 1)).remove(0);
+    for from in (0..1_u32 << 20).step_by(1024) {
+        let mut sent = Vec::new();
+        for xid in from..from + 1024 {
+            first[..4].copy_from_slice(&xid.to_be_bytes());
+            sent.extend_from_slice(&first);
+            // What is refused is given up, or there would be too much to discard.
+            sent.extend(if from > 0 { abort(xid) } else { Vec::new() });
+        }
+        let refused: Vec<_> = (from.max(1024)..from + 1024).map(|xid| quota(xid, 4, 1024)).collect();
+        let mut replies = Vec::new();
+        for piece in sent.chunks(100_000) {
+            replies.extend(world.exchange(one, piece));
+        }
+        assert_eq!(replies, refused);
+    }
+    let statistics = world.statistics();
+    assert_eq!((statistics.unfinished_bytes, statistics.bytes), (1024 * FULL as u64, 1024 * FULL as u64));
+    assert_eq!(statistics.places, 1024 - 16);
+}
+
+#[test]
 fn so_many_bytes_of_a_connection_may_be_unfinished() {
     let limit = 3 * FULL + 10;
     let (mut world, one, other) = world(|config| config.limits.connection_unfinished = limit as u64);

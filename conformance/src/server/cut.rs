@@ -13,10 +13,12 @@ pub enum Mode {
     Bytes,
     /// In pieces of random lengths.
     Cuts,
+    /// As whole, but for one cut after so many of all bytes that are sent in the case.
+    At(usize),
 }
 
 impl Mode {
-    /// Every mode.
+    /// Every mode, but for those with one cut.
     pub const ALL: [Self; 3] = [Self::Whole, Self::Bytes, Self::Cuts];
 
     /// What it is called.
@@ -26,6 +28,7 @@ impl Mode {
             Self::Whole => "whole",
             Self::Bytes => "bytes",
             Self::Cuts => "cuts",
+            Self::At(_) => "one cut",
         }
     }
 }
@@ -45,6 +48,7 @@ pub struct Cuts {
     mode: Mode,
     one_by_one: usize,
     random: Rng,
+    sent: usize,
 }
 
 impl Cuts {
@@ -53,7 +57,7 @@ impl Cuts {
     pub fn new(mode: Mode, seed: u64, id: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         (seed, id).hash(&mut hasher);
-        Self { mode, one_by_one: ONE_BY_ONE, random: Rng::with_seed(hasher.finish()) }
+        Self { mode, one_by_one: ONE_BY_ONE, random: Rng::with_seed(hasher.finish()), sent: 0 }
     }
 
     /// The same for a case in which the time counts that sending takes.
@@ -68,7 +72,8 @@ impl Cuts {
         let mut pieces = Vec::new();
         while left > 0 {
             let piece = match self.mode {
-                Mode::Whole => left,
+                Mode::At(cut) if (self.sent + 1..self.sent + left).contains(&cut) => cut - self.sent,
+                Mode::Whole | Mode::At(_) => left,
                 Mode::Bytes if len - left < self.one_by_one => 1,
                 Mode::Bytes => PIECE,
                 // Small pieces cut headers, large ones cut nothing: there must be some of all.
@@ -78,8 +83,10 @@ impl Cuts {
                     _ => self.random.usize(1..=65536),
                 },
             };
-            pieces.push(piece.min(left));
-            left -= piece.min(left);
+            let piece = piece.min(left);
+            pieces.push(piece);
+            self.sent += piece;
+            left -= piece;
         }
         pieces
     }
@@ -99,6 +106,8 @@ mod tests {
             }
         }
         assert_eq!(Cuts::new(Mode::Whole, 0, "").pieces(9), [9]);
+        let mut once = Cuts::new(Mode::At(7), 0, "");
+        assert_eq!([once.pieces(5), once.pieces(5), once.pieces(5)], [vec![5], vec![2, 3], vec![5]]);
         assert_eq!(Cuts::new(Mode::Bytes, 0, "").pieces(3), [1, 1, 1]);
         assert_ne!(Cuts::new(Mode::Cuts, 1, "").pieces(9000), Cuts::new(Mode::Cuts, 2, "").pieces(9000));
     }
