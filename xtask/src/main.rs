@@ -1,9 +1,11 @@
 //! The project's own tasks. `cargo xtask test` is what CI runs (`.ci/run`), and needs nothing but a Rust
-//! toolchain: run it before you push, or one step of it while you work (`cargo xtask test clippy`).
+//! toolchain: run it before you push, or one step of it while you work (`cargo xtask test clippy`). `cargo xtask soak` looks
+//! for longer.
 #![forbid(unsafe_code)]
 
 mod command;
 mod runner;
+mod soak;
 mod step;
 mod steps;
 mod tally;
@@ -29,6 +31,8 @@ struct Cli {
 enum Task {
     /// Check the project: all that CI checks, or only the steps named.
     Test(TestArgs),
+    /// Look for faults for longer than CI does: docs/ASSURANCE.md says at what.
+    Soak(soak::SoakArgs),
 }
 
 /// What `cargo xtask test` takes.
@@ -47,7 +51,10 @@ struct TestArgs {
 
 /// Exits with 0 when all is well, 1 when a step failed, and (clap's doing) 2 for a wrong command line.
 fn main() -> anyhow::Result<ExitCode> {
-    let Task::Test(args) = Cli::parse().task;
+    let args = match Cli::parse().task {
+        Task::Test(args) => args,
+        Task::Soak(args) => return soak::run(&Workspace::find()?, &args),
+    };
     if args.list {
         for step in Step::ALL {
             println!("{:<11} {}", step.name(), step.about());
