@@ -64,6 +64,12 @@ fn is_under_way(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
+/// When a peer that says nothing is asked whether it is there, how often, and how many times. Together at most 90 s, with
+/// timers of the system that may be an eighth late.
+const SILENCE: Duration = Duration::from_secs(50);
+const PROBES_APART: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
+
 /// Sets up a connected socket: no delay for small packets, dead peers found within 90 s, a short queue of unsent bytes.
 ///
 /// # Errors
@@ -71,10 +77,9 @@ fn is_under_way(error: &io::Error) -> bool {
 /// What the system says: the peer may be gone already.
 pub fn prepare(socket: SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
-    let keepalive =
-        TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
+    let keepalive = TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES_APART);
     #[cfg(not(any(target_os = "openbsd", target_os = "redox", target_os = "solaris")))]
-    let keepalive = keepalive.with_retries(3);
+    let keepalive = keepalive.with_retries(PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(UNSENT_AT_MOST)?;
@@ -103,4 +108,24 @@ pub fn is_of_one_connection(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_peer_that_vanishes_is_found_out_within_90_seconds() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        prepare(SockRef::from(&stream)).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let (silence, apart) =
+            (socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_interval().unwrap());
+        let nominal = silence + apart * socket.tcp_keepalive_retries().unwrap();
+        // Linux keeps long timers in a wheel that is an eighth late at most.
+        assert!(nominal + nominal / 8 <= Duration::from_secs(90), "{nominal:?}");
+    }
 }
