@@ -1,5 +1,6 @@
 //! Servers in processes of their own, and what they need.
 
+use crate::scale::raise_descriptors;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -50,6 +51,7 @@ impl Measured {
     /// Starts the program, which only the tests of this package know where to find, with limits.
     #[must_use]
     pub fn start(program: &str, adapter: Adapter, limits: &[(&str, u64)]) -> Self {
+        raise_descriptors();
         let limits = limits.iter().map(|(name, number)| format!("{name}={number}"));
         let mut child = Command::new(program)
             .arg(adapter.name())

@@ -1,5 +1,6 @@
 //! Connections that send and read plain packets, from any loopback address, and end as they like.
 
+use crate::scale::raise_descriptors;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -88,6 +89,7 @@ impl Raw {
     ///
     /// What the system says.
     pub fn with_buffer(from: IpAddr, server: SocketAddr, receive: Option<usize>) -> io::Result<Self> {
+        raise_descriptors();
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
         if let Some(receive) = receive {
             socket.set_recv_buffer_size(receive)?;

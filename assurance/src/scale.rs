@@ -1,6 +1,9 @@
 //! How much is tried: little in every change, the figures of the table in the long set.
 
 use std::env;
+use std::sync::Once;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The variable that asks for the long set: `NETSWAP_ASSURANCE=long`.
 pub const SCALE: &str = "NETSWAP_ASSURANCE";
@@ -28,4 +31,14 @@ pub fn quick_or_long<T>(quick: T, long: T) -> T {
 #[must_use]
 pub fn seed() -> u64 {
     env::var(SEED).map_or(1, |seed| seed.parse().expect("the seed is a number"))
+}
+
+/// Asks the system for as many descriptors as it gives: a thousand clients and more are in this process.
+pub(crate) fn raise_descriptors() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let limit = getrlimit(Resource::Nofile);
+        // Where it refuses, what needs more says so.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    });
 }

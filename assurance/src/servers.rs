@@ -1,5 +1,6 @@
 //! Servers of every adapter, in this process.
 
+use crate::scale::raise_descriptors;
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -43,6 +44,7 @@ impl Adapter {
     /// Starts a server on a port of its own.
     #[must_use]
     pub fn start(self, options: ServerOptions) -> Running {
+        raise_descriptors();
         let options = options.listen("127.0.0.1:0");
         match self {
             Self::Tokio => tokio(options),

@@ -4,6 +4,7 @@
 mod about;
 mod args;
 mod client;
+mod descriptors;
 mod failure;
 mod hold;
 mod lifetimes;

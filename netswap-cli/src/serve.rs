@@ -9,6 +9,7 @@ use netswap_tokio::{ServerError, ServerHandle, ServerOptions, default_total};
 use tracing::{info, warn};
 
 use crate::args::{LimitArgs, Runtime, Serve};
+use crate::descriptors;
 use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::runtimes::{self, NotServed};
@@ -30,10 +31,18 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
     if let Some(seed) = &args.seed {
         options = options.seed(seed.0);
     }
+    let descriptors = descriptors::allow(&limits);
     let signals = SignalThread::start()?;
     let mut running = None;
     let ready = |address: SocketAddr, handle: ServerHandle| {
         tell_limits(&limits, args.grace);
+        if let Err(allowed) = descriptors {
+            let connections = limits.connections;
+            warn!(
+                "the system allows {allowed} open files: {connections} connections (--max-connections) do not fit, and \
+                 will have to wait (ulimit -n, or LimitNOFILE= of systemd)"
+            );
+        }
         if !address.ip().to_canonical().is_loopback() {
             warn!(
                 %address,

@@ -65,7 +65,21 @@ fn without_descriptors_others_are_served_and_nothing_spins() {
         let said = log.matches("cannot accept connections").count();
         eprintln!("{runtime}: busy for {spent} ms of 1 s, slowest PING {slowest:?}, said so {said} times");
         assert!(said > 0 && !log.contains("panicked"), "{log}");
+        assert!(log.contains("the system allows 256 open files: 10000 connections"), "{log}");
     }
+}
+
+#[test]
+fn a_low_limit_of_descriptors_that_may_be_raised_is_raised() {
+    let program = netswap([]).get_program().to_str().unwrap().to_owned();
+    let script = format!("ulimit -S -n 64; exec {program} serve --listen 127.0.0.1:0 --max-connections 500");
+    let server = Server::from(Command::new("sh").args(["-c", &script]));
+    let mut clients: Vec<_> = (0..400).map(|n| Raw::connect(loopback(n), server.address).unwrap()).collect();
+    clients.iter_mut().for_each(|raw| assert_eq!(raw.ask(ping()).unwrap().code, 0));
+    server.process.signal("TERM");
+    let (status, log) = server.process.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!log.contains("open files"), "{log}");
 }
 
 #[test]
