@@ -1,11 +1,11 @@
 //! Servers in processes of their own, and what they need.
 
-use crate::scale::raise_descriptors;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use crate::scale::raise_descriptors;
 use crate::servers::Adapter;
 
 /// A server whose allocator counts.

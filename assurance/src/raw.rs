@@ -1,6 +1,5 @@
 //! Connections that send and read plain packets, from any loopback address, and end as they like.
 
-use crate::scale::raise_descriptors;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -8,6 +7,8 @@ use std::time::Duration;
 use netswap_core::types::{Pointer, Xid};
 use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Request};
 use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::scale::raise_descriptors;
 
 /// Nothing that is expected takes longer.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -1,11 +1,12 @@
 //! Servers of every adapter, in this process.
 
-use crate::scale::raise_descriptors;
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use netswap_adapter::server::{ServerHandle, ServerOptions};
+
+use crate::scale::raise_descriptors;
 
 /// The crates that serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
