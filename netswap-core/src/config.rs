@@ -65,9 +65,9 @@ pub struct Limits {
     pub connection_unfinished: u64,
     /// Bytes of unfinished requests of all connections together.
     pub unfinished: u64,
-    /// Places of all connections together, of 512 bytes each (docs/PROTOCOL.md §7.2): a watch or a waiting read takes
-    /// three; an unfinished request, a refused one being discarded or a queued reply takes one, where its connection has 16, 16 or
-    /// 64 others already.
+    /// Places of all connections together, of 512 bytes each (docs/PROTOCOL.md §7.2). A watch or a waiting read takes
+    /// three. An unfinished request, a refused one being discarded and a queued reply take one, where their connection has
+    /// 16, 16 or 64 of them already.
     pub places: u64,
     /// Watches and waiting reads of one connection. It may be 0: then there are none.
     pub watches: u32,
