@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub const SCALE: &str = "NETSWAP_ASSURANCE";
 
 /// The variable with the seed of what is random.
-pub const SEED: &str = "NETSWAP_SEED";
+pub const SEED: &str = "NETSWAP_ASSURANCE_SEED";
 
 /// Whether the long set was asked for.
 #[must_use]

@@ -69,7 +69,7 @@ pub(crate) fn run(workspace: &Workspace, args: &SoakArgs) -> Result<ExitCode> {
 fn sockets(workspace: &Workspace, seed: u64, what: &[&str]) -> Result<()> {
     let mut tests = workspace.cargo(["test", "--release", "--locked"]);
     tests.args(what).args(["--", "--nocapture"]);
-    command::run(tests.env("NETSWAP_ASSURANCE", "long").env("NETSWAP_SEED", seed.to_string()))
+    command::run(tests.env("NETSWAP_ASSURANCE", "long").env("NETSWAP_ASSURANCE_SEED", seed.to_string()))
 }
 
 fn simulation(workspace: &Workspace, seed: u64) -> Result<()> {

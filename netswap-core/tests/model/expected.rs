@@ -19,6 +19,9 @@ enum Item {
     Watch(Watch),
     /// An ABORT, which comes for sure or in the place of what was not sent yet.
     Abort(bool),
+    /// The same, of an XID that was used again before its first ABORT had come: one may have stood for both, and for all
+    /// that was between them.
+    Merged,
 }
 
 /// What a watch has been told.
@@ -91,10 +94,15 @@ impl Expected {
         let xid = message.xid;
         let queue = self.queues.get_mut(&xid).unwrap_or_else(|| panic!("{message:?} answers nothing"));
         loop {
-            let abort = queue.iter().position(|item| matches!(item, Item::Abort(_)));
+            let is_abort = |item: &Item| matches!(item, Item::Abort(_) | Item::Merged);
+            let abort = queue.iter().position(is_abort);
             match queue.front_mut() {
                 // All that it would have replaced has come.
                 Some(Item::Abort(false)) => {
+                    queue.pop_front();
+                    continue;
+                }
+                Some(Item::Merged) if message.code != 255 => {
                     queue.pop_front();
                     continue;
                 }
@@ -114,6 +122,9 @@ impl Expected {
                     let abandoned = abort.filter(|_| *message == wire::aborted(xid));
                     let upto = abandoned.unwrap_or_else(|| panic!("{message:?} in the place of {front:?}"));
                     queue.drain(..=upto);
+                    if let Some(last) = queue.iter().rposition(is_abort) {
+                        queue[last] = Item::Merged;
+                    }
                 }
             }
             break;
@@ -128,12 +139,13 @@ impl Expected {
     pub(crate) fn assert_settled<'a>(&self, standing: impl Fn(u32) -> Option<&'a Standing>) {
         assert!(self.over || self.last_word.is_none(), "the last word is missing");
         for (xid, queue) in &self.queues {
-            for item in queue {
+            let merged = queue.iter().rposition(|item| matches!(item, Item::Merged));
+            for item in queue.iter().skip(merged.map_or(0, |at| at + 1)) {
                 match item {
                     Item::Reply(message) => panic!("{message:?} is missing"),
                     Item::Abort(true) => panic!("the ABORT of {xid} is missing"),
                     // It was ignored.
-                    Item::Abort(false) => {}
+                    Item::Abort(false) | Item::Merged => {}
                     Item::Watch(watch) if watch.silent => {}
                     Item::Watch(watch) => {
                         assert_eq!(watch.end, None, "the end of watch {xid} is missing");
