@@ -16,8 +16,7 @@ let server;
 before(async () => {
   // The examples have packages of their own, which the client does not need.
   if (!existsSync(join(here, "examples/node_modules/ws"))) {
-    const args = ["install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"];
-    execFileSync("npm", args, { cwd: join(here, "examples"), stdio: ["ignore", "ignore", "inherit"] });
+    execFileSync("npm", ["ci", "--ignore-scripts"], { cwd: join(here, "examples"), stdio: ["ignore", "ignore", "inherit"] });
   }
   server = await serve();
 });
