@@ -32,7 +32,7 @@ const PROTOCOL = 1;
  * that names the argument where one is wrong. A request is never sent twice; `outcome` of the error tells whether it may
  * have taken effect.
  */
-export class Client extends Calls implements AsyncDisposable {
+export class Client extends Calls implements AsyncDisposable, Disposable {
   readonly #emitter: EventEmitter<ClientEvents>;
 
   /** @internal */

@@ -118,3 +118,10 @@ test("the quick start of the README runs as it stands there", async () => {
   writeFileSync(join(project, "quick.mjs"), code.replaceAll("127.0.0.1:7420", server.address));
   assert.equal(node(["quick.mjs"], project), "3000000 bytes\n{ change: 'range', version: 2n, offset: 3000000, data: <Buffer 21> }\n");
 });
+
+test("so does what the project's README has for Node.js", async () => {
+  const [, code] = /```js\n([\s\S]*?)```/.exec(readFileSync(`${here}../../README.md`, "utf8"));
+  const end = "console.log(map.length); await Promise.all([joiner.close(), host.close()]);";
+  writeFileSync(join(project, "readme.mjs"), code.replaceAll("127.0.0.1:7420", server.address) + end);
+  assert.equal(node(["readme.mjs"], project), "3000000\n");
+});
