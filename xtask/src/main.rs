@@ -1,6 +1,6 @@
 //! The project's own tasks. `cargo xtask test` is what CI runs (`.ci/run`), and needs nothing but a Rust
-//! toolchain: run it before you push, or one step of it while you work (`cargo xtask test clippy`). `cargo xtask soak` looks
-//! for longer.
+//! toolchain, and for the clients in other languages what their steps ask for: run it before you push, or one step of it
+//! while you work (`cargo xtask test clippy`). `cargo xtask soak` looks for faults for longer.
 #![forbid(unsafe_code)]
 
 mod command;

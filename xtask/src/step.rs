@@ -23,13 +23,15 @@ pub(crate) enum Step {
     Tests,
     /// Nothing goes wrong in simulated time.
     Simulation,
+    /// The client for Node.js works.
+    Node,
     /// The release program builds and starts.
     Release,
 }
 
 impl Step {
     /// Every step, in the order they run: the quick and telling ones first.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Format,
         Self::Adapters,
         Self::Clippy,
@@ -37,6 +39,7 @@ impl Step {
         Self::NoIo,
         Self::Tests,
         Self::Simulation,
+        Self::Node,
         Self::Release,
     ];
 
@@ -50,6 +53,7 @@ impl Step {
             Self::NoIo => "no-io",
             Self::Tests => "tests",
             Self::Simulation => "simulation",
+            Self::Node => "node",
             Self::Release => "release",
         }
     }
@@ -64,6 +68,7 @@ impl Step {
             Self::NoIo => "netswap-core does no I/O: it builds where there is no std",
             Self::Tests => "all unit, integration and documentation tests pass",
             Self::Simulation => "2000 seeds of clients and a server in simulated time, every byte judged",
+            Self::Node => "the client for Node.js passes its tests and the conformance suite",
             Self::Release => "the release program builds, and answers --help and --version",
         }
     }
@@ -78,6 +83,7 @@ impl Step {
             Self::NoIo => steps::no_io::run(workspace).into(),
             Self::Tests => steps::tests::run(workspace),
             Self::Simulation => steps::simulation::run(workspace).into(),
+            Self::Node => steps::node::run(workspace),
             Self::Release => steps::release::run(workspace).into(),
         }
     }

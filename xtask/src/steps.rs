@@ -5,9 +5,11 @@ pub(crate) mod clippy;
 pub(crate) mod docs;
 pub(crate) mod format;
 pub(crate) mod no_io;
+pub(crate) mod node;
 pub(crate) mod release;
 pub(crate) mod simulation;
 pub(crate) mod tests;
+mod wrapper;
 
 use anyhow::{Result, bail};
 

@@ -157,6 +157,10 @@ impl Error {
             Self::ConnectionLost {
                 cause: Disconnect::Protocol(ProtocolError::ConnectionRefused(_)), ..
             } => ErrorKind::Refused,
+            // A server that answers no ABORT is dead rather than wrong.
+            Self::ConnectionLost {
+                cause: Disconnect::Protocol(ProtocolError::AbortUnanswered(_)), ..
+            } => ErrorKind::ConnectionLost,
             Self::ConnectionLost { cause: Disconnect::Protocol(_), .. } | Self::UnsupportedVersion { .. } => {
                 ErrorKind::Protocol
             }

@@ -10,7 +10,7 @@ import { connect } from "../dist/index.mjs";
 import { serve } from "../test/support.mjs";
 
 const SECONDS = Number(process.argv[2] ?? 1);
-const ROUNDS = 15;
+const ROUNDS = 25;
 const PORT = 17_379;
 
 const small = Buffer.alloc(64, 7);
@@ -57,12 +57,13 @@ async function measure(call, callers, seconds) {
   return { rate: done / ((performance.now() - started) / 1000), cost: (user + system) / done };
 }
 
+const median = (figures) => figures.toSorted((a, b) => a - b)[figures.length >> 1];
+
 const work = [["64 B", false, 1], ["64 B", false, 64], ["1 MiB", true, 1], ["1 MiB", true, 8]];
 console.log(`| operations a second | callers | ${Object.keys(clients).join(" | ")} |\n|---|---|---|---|---|`);
 for (const [size, big, callers] of work) {
   for (const what of ["read", "write"]) {
-    // The clients take turns, so that what else the machine does is shared; each figure is that of the
-    // best of its rounds, when the machine did least else.
+    // The clients take turns, so that what else the machine does is shared; each figure is the median of its rounds.
     const figures = Object.fromEntries(Object.keys(clients).map((name) => [name, []]));
     const costs = Object.fromEntries(Object.keys(clients).map((name) => [name, []]));
     for (let round = -1; round < ROUNDS; round += 1) {
@@ -74,7 +75,7 @@ for (const [size, big, callers] of work) {
       }
     }
     // In brackets: microseconds of this process's processor time for each operation.
-    const told = Object.keys(figures).map((name) => `${Math.round(Math.max(...figures[name])).toLocaleString("en")} (${Math.min(...costs[name]).toFixed(1)})`);
+    const told = Object.keys(figures).map((name) => `${Math.round(median(figures[name])).toLocaleString("en")} (${median(costs[name]).toFixed(1)})`);
     console.log(`| ${what} ${size} | ${callers} | ${told.join(" | ")} |`);
   }
 }

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { Calls } from "./client/calls.js";
+import * as check from "./client/check.js";
 import { dial } from "./client/dial.js";
 import { AbortError, NetSwapError, noAnswer, otherVersion } from "./client/errors.js";
 import { settings, type ConnectOptions } from "./client/options.js";
@@ -31,7 +32,7 @@ const PROTOCOL = 1;
  * that names the argument where one is wrong. A request is never sent twice; `outcome` of the error tells whether it may
  * have taken effect.
  */
-export class Client extends Calls implements AsyncDisposable {
+export class Client extends Calls implements AsyncDisposable, Disposable {
   readonly #emitter: EventEmitter<ClientEvents>;
 
   /** @internal */
@@ -42,20 +43,28 @@ export class Client extends Calls implements AsyncDisposable {
 
   /** Calls `listener` on every such event from now on. */
   on<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => void): this {
+    this.#check(event, listener);
     this.#emitter.on(event, listener as never);
     return this;
   }
 
   /** Calls `listener` on the next such event. */
   once<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => void): this {
+    this.#check(event, listener);
     this.#emitter.once(event, listener as never);
     return this;
   }
 
   /** Calls `listener` no more. */
   off<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => void): this {
+    this.#check(event, listener);
     this.#emitter.off(event, listener as never);
     return this;
+  }
+
+  #check(event: unknown, listener: unknown): void {
+    check.word("event", event, ["connected", "disconnected", "reconnecting", "closed"]);
+    check.callback("listener", listener);
   }
 
   /** What happens to the connection from now on, as an async iterable, which ends after `closed`. Up to 64 events wait. */
@@ -177,7 +186,7 @@ export async function connect(options: string | ConnectOptions): Promise<Client>
   const { signal, connectTimeout, address } = given;
   if (signal?.aborted === true) throw new AbortError(signal.reason, "not-done");
   const by = performance.now() + connectTimeout;
-  const dialled = await dial(given, connectTimeout, signal).catch((error: unknown) => {
+  const dialled = await dial(given, connectTimeout, signal, true).catch((error: unknown) => {
     throw error instanceof NetSwapError ? error : new AbortError(error, "not-done");
   });
   const emitter = new EventEmitter<ClientEvents>();

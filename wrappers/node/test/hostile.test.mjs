@@ -1,7 +1,10 @@
 // Servers that do what no server should: nothing leaks, hangs, or is thrown where nobody can catch it.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { getEventListeners } from "node:events";
 import { after, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { connect, NetSwapError } from "netswap";
 import { packet, pretend, until } from "./support.mjs";
 
@@ -96,6 +99,52 @@ test("connections that come and go leave nothing behind", async () => {
   client.destroy();
   server.close();
   await until(() => process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP")).length === 0);
+});
+
+test("a server that is hostile for long takes no memory", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc");
+  // To every request something else, most of it begun and never ended, and now and then the end of the connection.
+  let count = 0;
+  const server = await pretend((socket) => socket.on("data", (data) => {
+    for (let at = 0; at + 10 <= data.length && socket.writable; at += 10 + Math.min(data.readUInt32BE(at + 4), 1390)) {
+      count += 1;
+      const xid = data.readUInt32BE(at);
+      const payload = Buffer.alloc(1390, 1);
+      if (count % 50 === 0) socket.destroy();
+      else if (count % 7 === 0) socket.write(packet(xid, 3, 0, payload, 100_000));
+      else if (count % 5 === 0) socket.write(packet(xid, 0, 0, Buffer.alloc(8, 1)));
+      else if (count % 3 === 0) socket.write(packet(xid, 255, 0));
+      else if (count % 2 === 0) socket.write(packet(xid, 1, 0));
+      else if (count % 11 === 0) socket.write(packet(xid, 9, 0, Buffer.alloc(8)));
+    }
+  }));
+  const client = await connect({ address: server.address, reconnectDelays: [1, 2], requestTimeout: 20, maxRequests: 100 });
+  const { signal } = new AbortController();
+  const held = async (rounds) => {
+    for (let round = 0; round < rounds; round += 1) {
+      await Promise.allSettled([
+        client.resolve(1n, { signal }), client.create(Buffer.alloc(2000)), client.watch(1n, { push: true, signal }).then((watch) => watch.close()),
+        client.createFrom([Buffer.alloc(20_000)], 20_000, "r", { signal }), client.mirror(1n, { signal: AbortSignal.timeout(10) }),
+        client.update(1n, (data) => data, { signal: AbortSignal.timeout(10) }), client.resolveStream(1n, { signal }).toArray(),
+        client.resolveWait(1n, { timeout: 5 }), client.list({ signal: AbortSignal.timeout(3) }),
+      ]);
+    }
+    // A collection or two after the last timers and finalizers.
+    for (let turn = 0; turn < 5; turn += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      collect();
+    }
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  const before = await held(50);
+  const after = await held(300);
+  assert.ok(after - before < 1024 * 1024, `${after - before} bytes more after 300 rounds`);
+  assert.equal(getEventListeners(signal, "abort").length, 0);
+  assert.ok(count > 2000, `${count}`);
+  client.destroy();
+  server.close();
 });
 
 test("signals that are used again and again gather no listeners", async () => {

@@ -43,8 +43,12 @@ test("publint and are-the-types-wrong find nothing", () => {
   node([tool("@arethetypeswrong/cli", "dist/index.js"), "--format", "json", join(project, packed.filename)]);
 });
 
-test("the lock file has no download addresses", () => {
-  assert.doesNotMatch(readFileSync(`${here}package-lock.json`, "utf8"), /"resolved"|https?:\/\/(?!github|opencollective|.*(sponsor|fund))/);
+test("the lock files have no download addresses", () => {
+  for (const directory of ["", "examples/", "bench/"]) {
+    const { packages } = JSON.parse(readFileSync(`${here}${directory}package-lock.json`, "utf8"));
+    assert.ok(Object.keys(packages).length > 5);
+    for (const [name, { resolved, link }] of Object.entries(packages)) assert.ok(resolved === undefined || link === true, name);
+  }
 });
 
 const BODY = `
@@ -81,6 +85,20 @@ test("from TypeScript, as both sorts of module, with `await using`", () => {
       await client.delete(pointer).then(() => client.stat(pointer)).catch((error: unknown) => {
         if (error instanceof NetSwapError && error.code === "ADDRESS_FAULT") console.log(formatPointer(pointer).length);
       });
+      // At the end of their block they are closed, in whatever way it is left.
+      const kept: Client[] = [];
+      try {
+        await using asynchronous = await connect(process.argv[2] as string);
+        using other = await connect(process.argv[2] as string);
+        kept.push(asynchronous, other);
+        const shared = await other.create(data, "r");
+        using watch = await other.watch(shared);
+        await using mirror = await asynchronous.mirror(shared);
+        console.log(kept.map(({ isClosed }) => isClosed), watch.version, mirror.isLive);
+        throw new RangeError("the block is left");
+      } catch (error) {
+        console.log(kept.map(({ isClosed }) => isClosed), (error as Error).name);
+      }
       // @ts-expect-error: pointers are bigints
       await client.resolve("text").catch((error: Error) => console.log(error.name));
     }
@@ -90,7 +108,7 @@ test("from TypeScript, as both sorts of module, with `await using`", () => {
     const args = ["--strict", "--target", "es2022", "--lib", "es2023,esnext.disposable,dom", "--module", "nodenext", "--types", "node",
       "--typeRoots", join(here, "node_modules/@types"), name];
     node([tool("typescript", "bin/tsc"), ...args], project);
-    assert.equal(node([emitted, server.address], project), "2n hihi\n16\nTypeError\n");
+    assert.equal(node([emitted, server.address], project), "2n hihi\n16\n[ false, false ] 1n true\n[ true, true ] RangeError\nTypeError\n");
   }
 });
 
@@ -99,4 +117,11 @@ test("the quick start of the README runs as it stands there", async () => {
   assert.match(code, /127\.0\.0\.1:7420/);
   writeFileSync(join(project, "quick.mjs"), code.replaceAll("127.0.0.1:7420", server.address));
   assert.equal(node(["quick.mjs"], project), "3000000 bytes\n{ change: 'range', version: 2n, offset: 3000000, data: <Buffer 21> }\n");
+});
+
+test("so does what the project's README has for Node.js", async () => {
+  const [, code] = /```js\n([\s\S]*?)```/.exec(readFileSync(`${here}../../README.md`, "utf8"));
+  const end = "console.log(map.length); await Promise.all([joiner.close(), host.close()]);";
+  writeFileSync(join(project, "readme.mjs"), code.replaceAll("127.0.0.1:7420", server.address) + end);
+  assert.equal(node(["readme.mjs"], project), "3000000\n");
 });

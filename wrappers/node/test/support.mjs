@@ -137,6 +137,12 @@ export function bytes(text, names) {
   return Buffer.concat(parts);
 }
 
+/** Data whose memory was given to somebody else. */
+export function moved(data) {
+  structuredClone(data.buffer, { transfer: [data.buffer] });
+  return data;
+}
+
 /** Waits until something is so. */
 export async function until(condition, milliseconds = 5000) {
   const by = Date.now() + milliseconds;

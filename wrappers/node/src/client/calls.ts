@@ -45,7 +45,10 @@ export interface Lifetime {
 /** The longest wait between two attempts of an update, in milliseconds, doubles from 1 to this. */
 const LONGEST_WAIT = 16;
 
-/** The calls of a client that have one request and one answer. */
+/**
+ * The calls of a client that have one request and one answer. Data are not copied: their memory has to stay as it is until
+ * the call has ended.
+ */
 export abstract class Calls extends Streams {
   /** Makes a record of data, and gets its pointer (CREATE_RECORD, docs/PROTOCOL.md §3.4). The caller is its owner. */
   create(data: Uint8Array, access: Access = "none", options?: CallOptions): Promise<Pointer> {
@@ -73,8 +76,7 @@ export abstract class Calls extends Streams {
    * connection lasts (docs/PROTOCOL.md §3.22). Once the data come, the time limit is that of every call.
    */
   resolveWait(pointer: Pointer, options?: CallOptions): Promise<Buffer> {
-    const wait = options?.timeout ?? Infinity;
-    return this.call(() => requests.resolvePointer(check.u64("pointer", pointer)), dataOf, options, wait);
+    return this.call(() => requests.resolvePointer(check.u64("pointer", pointer)), dataOf, options, true);
   }
 
   /**
@@ -229,20 +231,22 @@ export abstract class Calls extends Streams {
     return this.call(requests.identify, identityOf, options);
   }
 
-  /** Sends data to the server and back (PING, docs/PROTOCOL.md §3.12). None by default. */
+  /** Sends data to the server and back (PING, docs/PROTOCOL.md §3.12). None by default. They are copied. */
   ping(data: Uint8Array = NONE, options?: CallOptions): Promise<void> {
-    return this.call(() => requests.ping(check.bytes("data", data)), nothing, options);
+    // What comes back is compared with what was sent, whatever the caller does with its memory meanwhile.
+    return this.call(() => requests.ping(new Uint8Array(check.bytes("data", data))), nothing, options);
   }
 
   /** @internal Makes a request of arguments that are checked as it is made, and reads its answer. */
   protected call<T>(
-    make: () => Request, read: (reply: never) => T, options: CallOptions | undefined, wait?: number,
+    make: () => Request, read: (reply: never) => T, options: CallOptions | undefined, waits = false,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       const request = make();
-      const idleTimeout = this.idleTimeout(wait === undefined ? options : { signal: options?.signal });
-      const how: RequestOptions = wait === undefined
-        ? { idleTimeout } : { idleTimeout, wait: check.milliseconds("timeout", wait) };
+      const timeout = this.idleTimeout(options);
+      // Of a read that waits, the time is for the wait alone.
+      const how: RequestOptions = waits
+        ? { idleTimeout: this.idleTimeout(undefined), wait: options?.timeout ?? Infinity } : { idleTimeout: timeout };
       const signal = options?.signal === undefined ? undefined : check.signal("signal", options.signal);
       this.session.call(request, how, signal, (reply) => resolve(read(reply as never)), reject);
     });

@@ -1,3 +1,5 @@
+import { isUint8Array } from "node:util/types";
+import { isGone } from "../wire/lane.js";
 import { accessBits, shown, type Access } from "../wire/values.js";
 
 /** Checks of arguments. Each throws a TypeError that names the argument, what it must be and what it is. */
@@ -41,10 +43,25 @@ export function milliseconds(name: string, value: unknown): number {
   return value;
 }
 
-/** Data: a Uint8Array, of which Buffer is one. */
+/** Data: a Uint8Array, of which Buffer is one, of whatever realm, and with its memory. */
 export function bytes(name: string, value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw wrong(name, "a Uint8Array or Buffer", value);
+  if (!isUint8Array(value)) throw wrong(name, "a Uint8Array or Buffer", value);
+  if (isGone(value) || (value.length === 0 && isDetached(value.buffer))) throw wrong(name, "a Uint8Array that has its memory", value);
   return value;
+}
+
+function isDetached(memory: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(memory);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** One of these words. */
+export function word(name: string, value: unknown, words: readonly string[]): void {
+  if (!words.includes(value as string)) throw wrong(name, words.map((one) => `"${one}"`).join(", "), value);
 }
 
 /** Access letters, as bits. */

@@ -13,10 +13,12 @@ export interface Dialled {
 }
 
 /**
- * Connects a socket, within the time that there is. Rejects with a NetSwapError of the kind `connect`, or with what the
+ * Connects a socket, within the time that there is; with `ref` it keeps the process alive meanwhile. Rejects with a NetSwapError of the kind `connect`, or with what the
  * signal has as its reason.
  */
-export function dial(settings: Settings, milliseconds: number, signal: AbortSignal | undefined): Promise<Dialled> {
+export function dial(
+  settings: Settings, milliseconds: number, signal: AbortSignal | undefined, ref: boolean,
+): Promise<Dialled> {
   return new Promise((resolve, reject) => {
     let input: (bytes: Uint8Array) => boolean = () => true;
     const { host, port, bind } = settings;
@@ -28,9 +30,10 @@ export function dial(settings: Settings, milliseconds: number, signal: AbortSign
         callback: (count, memory) => input(count === memory.length ? memory : memory.subarray(0, count)),
       },
     });
+    // Whoever hears of its errors, and when: none of them ends the process.
+    socket.on("error", () => {});
     const end = (error: unknown): void => {
       leave();
-      socket.on("error", () => {});
       socket.destroy();
       reject(error as Error);
     };
@@ -42,6 +45,10 @@ export function dial(settings: Settings, milliseconds: number, signal: AbortSign
     };
     const timer = setTimeout(() => end(noAnswer(settings.address, settings.connectTimeout)),
       Math.min(milliseconds, 2 ** 31 - 1));
+    if (!ref) {
+      socket.unref();
+      timer.unref();
+    }
     const leave = (): void => {
       clearTimeout(timer);
       socket.off("error", onError);

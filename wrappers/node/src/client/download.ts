@@ -24,6 +24,8 @@ class Pieces extends Call {
 export class RecordStream extends Readable {
   /** Bytes of the record; `undefined` until the first data are here. */
   total: number | undefined = undefined;
+  /** @internal What the progress function threw. */
+  thrown: unknown = undefined;
   readonly #start: (stream: RecordStream) => Pieces;
   readonly #progress: Progress | undefined;
   #call: Pieces | undefined = undefined;
@@ -46,7 +48,7 @@ export class RecordStream extends Readable {
       call.onPiece = (data, total) => {
         this.total = total;
         this.#pieces.push(data);
-        this.#pump();
+        process.nextTick(this.#pump);
       };
       session.start(call, signal);
       return call;
@@ -59,7 +61,7 @@ export class RecordStream extends Readable {
     this.total = before + reply.data.length;
     this.#pieces.push(reply.data);
     this.#complete = true;
-    this.#pump();
+    process.nextTick(this.#pump);
   };
 
   override _read(): void {
@@ -74,20 +76,27 @@ export class RecordStream extends Readable {
     callback(error);
   }
 
-  #pump(): void {
+  /** Pushes what is here. It runs listeners of the application's, and so not while the connection tells its events. */
+  readonly #pump = (): void => {
     while (this.#wants && this.#pieces.length > 0) {
       const piece = this.#pieces.shift() as Buffer;
       this.#done += piece.length;
       const { link, transaction } = this.#call ?? {};
       if (link !== undefined && transaction !== undefined && !this.#complete) link.consumed(transaction, piece.length);
-      this.#progress?.(this.#done, this.total ?? this.#done);
+      try {
+        this.#progress?.(this.#done, this.total ?? this.#done);
+      } catch (error) {
+        this.thrown = error;
+        this.destroy(error as Error);
+        return;
+      }
       if (piece.length > 0) this.#wants = this.push(piece);
     }
     if (this.#complete && this.#pieces.length === 0 && this.#wants) {
       this.#wants = false;
       this.push(null);
     }
-  }
+  };
 }
 
 /** Writes a record's data to a sink, and tells how many bytes there were. */
@@ -97,7 +106,7 @@ export async function download(
   try {
     await pipeline(stream, sink as NodeJS.WritableStream, { end });
   } catch (error) {
-    if (error instanceof NetSwapError || error instanceof AbortError) throw error;
+    if (error instanceof NetSwapError || error instanceof AbortError || error === stream.thrown) throw error;
     throw streamFailed("cannot write the data received", error);
   }
   return stream.total ?? 0;

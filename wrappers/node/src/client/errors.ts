@@ -113,7 +113,7 @@ export function lost(cause: Disconnect, outcome: Outcome): NetSwapError {
 }
 
 /** The error of a transaction that ended without a reply; `cause` is why its connection ended, where it did. */
-export function failed(failure: Failure, outcome: Outcome, cause: Disconnect | undefined): NetSwapError {
+export function failed(failure: Failure, outcome: Outcome, cause: Disconnect | undefined): NetSwapError | TypeError {
   const told = ` (${OUTCOMES[outcome]})`;
   const details = { outcome, retryable: outcome === "not-done" };
   switch (failure.kind) {
@@ -121,6 +121,8 @@ export function failed(failure: Failure, outcome: Outcome, cause: Disconnect | u
       return new NetSwapError("aborted", `the server ended the request without a result${told}`, details);
     case "timed-out":
       return new NetSwapError("timed-out", `the request timed out${told}`, details);
+    case "torn":
+      return torn();
     case "too-long": {
       const message = `the answer has ${failure.length} bytes, more than the ${failure.limit} bytes that this client takes`;
       return new NetSwapError("limit", message);
@@ -133,6 +135,11 @@ export function failed(failure: Failure, outcome: Outcome, cause: Disconnect | u
 /** There was no connection for too long. */
 export function noConnection(): NetSwapError {
   return new NetSwapError("timed-out", "there was no connection for too long; nothing was sent", { retryable: true });
+}
+
+/** The caller's data are not there any more. */
+export function torn(): TypeError {
+  return new TypeError("data must stay in their memory until the call has ended: it was transferred or made smaller");
 }
 
 /** The client is closed. */

@@ -7,7 +7,10 @@ import type { Waiter } from "./waiter.js";
 /** Bytes that are written at a time. What is queued later waits for these at most before its first packet goes out. */
 const WRITE_AT_MOST = 128 * 1024;
 
-/** Writes in one go, before the socket is read again. */
+/**
+ * Writes before the event loop has its turn, whoever asks for them: sources that never wait would let nobody else run while
+ * the system takes all that is written at once.
+ */
 const WRITES_AT_MOST = 16;
 
 /** The first memory to write from, which most connections never outgrow. */
@@ -33,6 +36,8 @@ export class Link {
   readonly #owner: LinkOwner;
   #buffer = new Uint8Array(WRITE_FIRST);
   #flushing = false;
+  /** Writes since the event loop had its turn. */
+  #writes = 0;
   #timer: NodeJS.Timeout | undefined = undefined;
   #timerAt = Infinity;
   #reading = true;
@@ -52,6 +57,7 @@ export class Link {
   /** Bytes have arrived. Whether more are welcome. */
   input(bytes: Uint8Array): boolean {
     if (this.#over) return false;
+    this.#writes = 0;
     const fault = this.machine.handleInput(bytes, performance.now());
     if (fault !== undefined) {
       this.#lost({ kind: "fault", fault });
@@ -69,20 +75,23 @@ export class Link {
   wake(): void {
     if (this.#flushing || this.#over || this.#socket.writableLength > 0) return;
     this.#flushing = true;
-    process.nextTick(this.#flush);
+    if (this.#writes < WRITES_AT_MOST) process.nextTick(this.#flush);
+    else setImmediate(this.#flushAnew);
   }
+
+  readonly #flushAnew = (): void => {
+    this.#writes = 0;
+    this.#flush();
+  };
 
   readonly #flush = (): void => {
     this.#flushing = false;
     if (this.#over) return;
     const { machine } = this;
-    for (let writes = 0; machine.wantsWrite && this.#socket.writableLength === 0; writes += 1) {
-      if (writes === WRITES_AT_MOST) {
-        this.#flushing = true;
-        setImmediate(this.#flush);
-        break;
-      }
+    for (; machine.wantsWrite && this.#socket.writableLength === 0 && this.#writes < WRITES_AT_MOST; this.#writes += 1) {
       const length = machine.take(this.#buffer, performance.now());
+      // Nothing, where all that was to be sent turned out to be torn.
+      if (length === 0) continue;
       // The memory is the socket's until it has nothing left to write.
       this.#socket.write(this.#buffer.subarray(0, length), this.#written);
       if (this.#over) return;

@@ -197,7 +197,7 @@ export class Session implements LinkOwner {
     this.tell({ event: "reconnecting", attempt, delay });
     this.#pause = setTimeout(() => {
       this.#pause = undefined;
-      dial(this.settings, this.settings.connectTimeout, this.#over.signal).then(
+      dial(this.settings, this.settings.connectTimeout, this.#over.signal, this.#ref).then(
         (dialled) => this.#connected(dialled),
         () => this.#retry(),
       );
@@ -224,7 +224,7 @@ export class Session implements LinkOwner {
   #attach(dialled: Dialled): Link {
     const link = new Link(dialled.socket, this, this.#config);
     dialled.read((bytes) => link.input(bytes));
-    if (!this.#ref) link.ref(false);
+    link.ref(this.#ref);
     return link;
   }
 

@@ -1,8 +1,10 @@
+import { isUint8Array } from "node:util/types";
+import { isGone } from "../wire/lane.js";
 import { shown } from "../wire/values.js";
 import type { Reply } from "../wire/reply.js";
 import type { Request } from "../wire/request.js";
 import { Call } from "./call.js";
-import { AbortError, streamFailed, streamTooShort } from "./errors.js";
+import { AbortError, streamFailed, streamTooShort, torn } from "./errors.js";
 import type { Session } from "./session.js";
 
 /**
@@ -70,7 +72,10 @@ export async function upload(
       let isHungry = call === undefined;
       if (link !== undefined && transaction !== undefined) {
         if (left.length > 0) {
-          for (const chunk of left.splice(0)) link.machine.provide(transaction, chunk);
+          for (const chunk of left.splice(0)) {
+            if (chunk.length === 0 || isGone(chunk)) fail(torn());
+            else link.machine.provide(transaction, chunk);
+          }
           link.wake();
         }
         isHungry = read < total && link.machine.wanted(transaction) > 0;
@@ -84,7 +89,7 @@ export async function upload(
             return;
           }
           read = Math.min(read + chunk.length, total);
-          left.push(chunk);
+          if (chunk.length > 0) left.push(chunk);
           look();
         }, fail);
       }
@@ -100,9 +105,13 @@ export async function upload(
   return answer;
 }
 
+/** Chunks after which the event loop has its turn, however fast a source gives them. */
+const CHUNKS_AT_MOST = 256;
+
 /** The chunks of a source, one at a time. */
 class Chunks {
   isReading = false;
+  #count = 0;
   readonly #source: Source;
   readonly #iterator: AsyncIterator<unknown> | Iterator<unknown>;
 
@@ -115,18 +124,20 @@ class Chunks {
   read(take: (chunk: Uint8Array | undefined) => void, fail: (error: unknown) => void): void {
     this.isReading = true;
     const next = async (): Promise<void> => {
-      let result: IteratorResult<unknown>;
+      let done: boolean | undefined;
+      let value: unknown;
       try {
-        result = await this.#iterator.next();
+        this.#count += 1;
+        if (this.#count % CHUNKS_AT_MOST === 0) await new Promise((resolve) => setImmediate(resolve));
+        ({ done, value } = await this.#iterator.next());
       } catch (error) {
         this.isReading = false;
         fail(streamFailed("cannot read the data to be sent", error));
         return;
       }
       this.isReading = false;
-      const { done, value } = result;
       if (done === true) take(undefined);
-      else if (value instanceof Uint8Array) take(value);
+      else if (isUint8Array(value)) take(value);
       else fail(new TypeError(`source must give chunks that are Uint8Arrays, not ${shown(value)}`));
     };
     void next();
@@ -134,18 +145,21 @@ class Chunks {
 
   /** Closes the source. Nobody waits for it, and its errors concern nobody any more. */
   close(): void {
-    const { destroy, on } = this.#source as { destroy?: () => void; on?: (event: string, no: () => void) => void };
-    if (typeof destroy === "function") {
-      if (typeof on === "function") on.call(this.#source, "error", () => {});
-      destroy.call(this.#source);
-    }
-    Promise.resolve().then(() => this.#iterator.return?.()).catch(() => {});
+    const close = async (): Promise<void> => {
+      const { destroy, on } = this.#source as { destroy?: () => void; on?: (event: string, no: () => void) => void };
+      if (typeof destroy === "function") {
+        if (typeof on === "function") on.call(this.#source, "error", () => {});
+        destroy.call(this.#source);
+      }
+      await this.#iterator.return?.();
+    };
+    close().catch(() => {});
   }
 }
 
 function iterate(source: unknown): AsyncIterator<unknown> | Iterator<unknown> {
   const from = source as Partial<AsyncIterable<unknown> & Iterable<unknown>> | null | undefined;
-  if (typeof source === "object" && from !== null && !(source instanceof Uint8Array)) {
+  if (typeof source === "object" && from !== null && !isUint8Array(source)) {
     const [later, now] = [from?.[Symbol.asyncIterator], from?.[Symbol.iterator]];
     if (typeof later === "function") return later.call(source);
     if (typeof now === "function") return now.call(source);

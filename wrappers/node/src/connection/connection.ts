@@ -126,6 +126,10 @@ export class Connection<T> {
   readonly #took = (lane: Lane): void => {
     const transaction = this.#open.get(lane.xid);
     if (transaction === undefined) return;
+    if (lane.isTorn) {
+      this.giveUp(transaction, { kind: "torn" }, this.#now);
+      return;
+    }
     transaction.moved = this.#now;
     if (lane.remaining === 0) {
       transaction.sending = Sending.Gone;

@@ -11,6 +11,8 @@ export type Failure =
   | { readonly kind: "timed-out" }
   /** The connection ended before the reply was complete. */
   | { readonly kind: "connection-lost" }
+  /** Its data are not there any more: their memory was transferred or made smaller before they had left. */
+  | { readonly kind: "torn" }
   /** The reply has more data than are taken whole; both in bytes. */
   | { readonly kind: "too-long"; readonly length: number; readonly limit: number };
 

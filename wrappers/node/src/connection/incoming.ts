@@ -7,8 +7,14 @@ const PIECE = 64 * 1024;
 /** The first memory of a message of several packets, in bytes. */
 const FIRST = 64 * 1024;
 
-/** Memory grows to four times what has arrived up to this, and to twice beyond. */
-const STEEP = 4 * 1024 * 1024;
+/**
+ * How far memory goes beyond what has arrived, in times: steeply at first, since to begin anew costs more than the bytes do,
+ * and less where it is much.
+ */
+function growth(arrived: number): number {
+  if (arrived < 2 * FIRST) return 16;
+  return arrived < 64 * FIRST ? 4 : 2;
+}
 
 const NONE = Buffer.alloc(0);
 
@@ -80,7 +86,7 @@ export class Incoming {
     const left = this.total - this.#handedOut;
     let room = left;
     if (pieces) room = Math.min(left, PIECE + MAX_PAYLOAD);
-    else if (left > FIRST) room = Math.min(left, Math.max(FIRST, needed * (needed < STEEP ? 4 : 2)));
+    else if (left > FIRST) room = Math.min(left, Math.max(FIRST, needed * growth(this.#length)));
     // Of one packet the memory may be one of many in a block; what is large has its own.
     const data = Buffer.allocUnsafe(room);
     if (this.#length > 0) data.set(this.#data.subarray(0, this.#length));

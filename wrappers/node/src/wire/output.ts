@@ -41,7 +41,7 @@ export class Output {
 
   /**
    * Fills memory with the next packets, whole ones, and tells how many bytes they are. `took` hears of each request of
-   * which a packet is among them. The memory must have room for a packet.
+   * which a packet is among them, and of those that are torn. The memory must have room for a packet.
    */
   take(into: Uint8Array, took: (lane: Lane) => void): number {
     let at = 0;
@@ -53,10 +53,10 @@ export class Output {
       const lane = turns[this.#next] as Lane;
       if (at + lane.packetLength > into.length) break;
       at = lane.write(into, at);
-      took(lane);
       this.#next += 1;
-      if (lane.remaining > 0 && lane.ready) turns.push(lane);
+      if (lane.remaining > 0 && lane.ready && !lane.isTorn) turns.push(lane);
       else lane.inTurn = false;
+      took(lane);
     }
     if (this.#next === turns.length) {
       turns.length = 0;
