@@ -116,7 +116,7 @@ impl Contender {
                     "--tcp-backlog",
                     "1024",
                 ]);
-                command.args(["--daemonize", "no", "--loglevel", "warning"]);
+                command.args(["--daemonize", "no", "--protected-mode", "no", "--loglevel", "warning"]);
             }
             Self::Memcached => {
                 command.args(["-l", "127.0.0.1", "-p", &port, "-U", "0", "-t", &threads, "-u", "root"]);

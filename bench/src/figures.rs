@@ -42,6 +42,7 @@ impl Metric {
     /// The head of its column. `each` is what is counted.
     pub(crate) fn title(self, each: &str) -> String {
         match self {
+            Self::Rate if each.ends_with("ch") => format!("{each}es/s"),
             Self::Rate => format!("{each}s/s"),
             Self::Cpu => format!("CPU for each {each}, ns"),
             Self::P50 => "50 %, µs".into(),

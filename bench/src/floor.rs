@@ -13,8 +13,11 @@ use socket2::{Domain, Socket, Type};
 
 use crate::speak::floor::{Sizes, answer};
 
-/// What is read at once, and written at once: more made it slower, since the bytes then leave the nearer caches.
-const BUFFER: usize = 128 * 1024;
+/// What is read at once: more made it slower, since the bytes then leave the nearer caches.
+const READ: usize = 64 * 1024;
+
+/// What is written at once, at least: less made it slower, since the system then sends more and smaller segments.
+const WRITE: usize = 1 << 20;
 
 /// The token of the listener; connections have those below it.
 const LISTENER: u64 = u64::MAX;
@@ -33,7 +36,7 @@ pub(crate) fn serve(address: SocketAddr, sizes: Sizes) -> Result<()> {
         Said { reply: Cyclic::new(sizes.reply), told: Cyclic::new(sizes.told), request: sizes.request };
     let mut connections: HashMap<u64, Connection> = HashMap::new();
     let mut next = 0;
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; READ];
     let mut events = vec![EpollEvent::empty(); 1024];
     loop {
         let count = match epoll.wait(&mut events, EpollTimeout::NONE) {
@@ -107,14 +110,14 @@ struct Cyclic {
 impl Cyclic {
     fn new(len: usize) -> Self {
         let message = answer(len).bytes();
-        let times = if len == 0 { 0 } else { 1 + BUFFER.div_ceil(len) };
+        let times = if len == 0 { 0 } else { 1 + WRITE.div_ceil(len) };
         Self { len, bytes: message.repeat(times) }
     }
 
     /// The next bytes of a stream of it of which `owed` are still to be sent.
     fn next(&self, owed: usize) -> &[u8] {
         let at = (self.len - owed % self.len) % self.len;
-        &self.bytes[at..][..owed.min(BUFFER)]
+        &self.bytes[at..][..owed.min(WRITE)]
     }
 }
 
@@ -188,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_owed_comes_in_the_order_of_the_message() {
-        for len in [1, 18, 74, 1000, BUFFER - 1, BUFFER, 3 * BUFFER] {
+        for len in [1, 18, 74, 1000, WRITE - 1, WRITE, 3 * WRITE] {
             let message = answer(len).bytes();
             let cyclic = Cyclic::new(len);
             let mut owed = 3 * len;

@@ -42,6 +42,11 @@ impl Link {
         Ok(self.stream)
     }
 
+    /// How many requests are under way at once.
+    pub(crate) fn depth(&self) -> usize {
+        self.exchange.requests.len()
+    }
+
     /// When the batch that is under way was begun.
     pub(crate) fn asked_at(&self) -> Instant {
         self.asked_at
