@@ -28,7 +28,8 @@ pub(crate) fn of_this_thread() -> Result<Duration> {
 }
 
 /// The clock of what all threads of a process have taken, those that have ended too, by the scheduler's accounting: in
-/// nanoseconds, unlike the ticks of `/proc/PID/stat`, and up to this moment, unlike `/proc/PID/schedstat`.
+/// nanoseconds, unlike the ticks of `/proc/PID/stat`, and with the threads that are gone, unlike `schedstat`. While a
+/// thread runs it moves on at the system's ticks.
 pub(crate) fn clock_of(process: u32) -> Result<ClockId> {
     ClockId::pid_cpu_clock_id(Pid::from_raw(process.try_into()?)).context("cannot read the server's CPU time")
 }

@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod server;
 mod smoke;
+mod span;
 mod speak;
 
 use std::env::{self, consts::EXE_SUFFIX};

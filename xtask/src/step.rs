@@ -25,11 +25,15 @@ pub(crate) enum Step {
     Simulation,
     /// The release program builds and starts.
     Release,
+    /// Every benchmark works.
+    BenchSmoke,
+    /// The core's hot paths take no more instructions than they did.
+    Gate,
 }
 
 impl Step {
     /// Every step, in the order they run: the quick and telling ones first.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Format,
         Self::Adapters,
         Self::Clippy,
@@ -38,6 +42,8 @@ impl Step {
         Self::Tests,
         Self::Simulation,
         Self::Release,
+        Self::BenchSmoke,
+        Self::Gate,
     ];
 
     /// The name to call the step by on the command line.
@@ -51,6 +57,8 @@ impl Step {
             Self::Tests => "tests",
             Self::Simulation => "simulation",
             Self::Release => "release",
+            Self::BenchSmoke => "bench-smoke",
+            Self::Gate => "gate",
         }
     }
 
@@ -65,6 +73,8 @@ impl Step {
             Self::Tests => "all unit, integration and documentation tests pass",
             Self::Simulation => "2000 seeds of clients and a server in simulated time, every byte judged",
             Self::Release => "the release program builds, and answers --help and --version",
+            Self::BenchSmoke => "every benchmark works, and all it is answered is right; nothing is timed",
+            Self::Gate => "the core's hot paths take at most 5 % more instructions than their bounds",
         }
     }
 
@@ -79,6 +89,8 @@ impl Step {
             Self::Tests => steps::tests::run(workspace),
             Self::Simulation => steps::simulation::run(workspace).into(),
             Self::Release => steps::release::run(workspace).into(),
+            Self::BenchSmoke => steps::bench_smoke::run(workspace).into(),
+            Self::Gate => steps::gate::run(workspace),
         }
     }
 }

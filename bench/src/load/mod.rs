@@ -4,13 +4,13 @@ mod link;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::cpu;
 use crate::server::Server;
+use crate::span::{Moment, Span};
 
 pub(crate) use link::Link;
 
@@ -43,30 +43,13 @@ pub(crate) struct Tally {
     pub(crate) operations: u64,
     /// Nanoseconds from the sending of a batch to each of its replies.
     pub(crate) latency: Histogram<u64>,
-    /// The time in which it was counted.
-    pub(crate) length: Duration,
-    /// The CPU time of this thread in it.
-    pub(crate) own_cpu: Duration,
-    /// The CPU time of the server in it.
-    pub(crate) server_cpu: Duration,
+    /// In which time.
+    pub(crate) span: Span,
 }
 
 /// Nanoseconds up to a minute, in three digits.
 pub(crate) fn histogram() -> Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, 60_000_000_000, 3)?)
-}
-
-/// A moment on all clocks.
-struct Moment {
-    time: Instant,
-    own: Duration,
-    server: Duration,
-}
-
-impl Moment {
-    fn now(server: &Server) -> Result<Self> {
-        Ok(Self { time: Instant::now(), own: cpu::of_this_thread()?, server: server.cpu()? })
-    }
 }
 
 /// Runs a load until its time is over, or longer where hardly anything has been answered by then, and all that was asked
@@ -84,8 +67,8 @@ pub(crate) fn run(links: &mut [Link], times: Timetable, server: &Server) -> Resu
         operations: 0,
         counts: false,
     };
-    let mut from = None;
-    let mut to = None;
+    let mut from: Option<Moment> = None;
+    let mut span = None;
     let mut busy = links.len();
     // However slow the machine: all that was under way when the counting began, and more.
     let at_least = links.iter().map(Link::depth).sum::<usize>() as u64 + 1;
@@ -101,9 +84,13 @@ pub(crate) fn run(links: &mut [Link], times: Timetable, server: &Server) -> Resu
             from = Some(Moment::now(server)?);
             load.counts = true;
         }
-        if load.counts && now >= times.to && load.operations >= at_least {
-            to = Some(Moment::now(server)?);
-            load.counts = false;
+        if let Some(from) = &from
+            && load.counts
+            && now >= times.to
+            && load.operations >= at_least
+        {
+            span = from.span(server)?;
+            load.counts = span.is_none();
         }
         let count = match load.epoll.wait(&mut events, EpollTimeout::from(100u8)) {
             Err(Errno::EINTR) => continue,
@@ -115,17 +102,11 @@ pub(crate) fn run(links: &mut [Link], times: Timetable, server: &Server) -> Resu
         ensure!(now - last_progress < PATIENCE, "nothing has come for {} s", PATIENCE.as_secs());
         for event in &events[..count] {
             let link = &mut links[event.data() as usize];
-            load.serve(link, event, to.is_none(), &mut busy)?;
+            load.serve(link, event, span.is_none(), &mut busy)?;
         }
     }
-    let (Some(from), Some(to)) = (from, to) else { anyhow::bail!("the load had no time to be counted") };
-    Ok(Tally {
-        operations: load.operations,
-        latency: load.latency,
-        length: to.time - from.time,
-        own_cpu: to.own - from.own,
-        server_cpu: to.server - from.server,
-    })
+    let span = span.context("the load had no time to be counted")?;
+    Ok(Tally { operations: load.operations, latency: load.latency, span })
 }
 
 struct Load {

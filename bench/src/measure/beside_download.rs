@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::{Bench, latencies};
-use crate::cpu;
 use crate::figures::{Figures, Metric};
 use crate::load::{self, Timetable};
 use crate::server::Server;
+use crate::span::Moment;
 use crate::speak::{Speak, Work};
 
 /// The slot of the small read; that of the download is the other.
@@ -34,8 +34,15 @@ pub(super) fn measure(bench: &Bench, server: &Server, speak: &dyn Speak, work: W
     // The download goes first: the small read that follows has it before itself.
     done.extend([LARGE, SMALL]);
     let times = Timetable::new(Duration::ZERO, bench.scale.length);
-    let (own, of_server) = (cpu::of_this_thread()?, server.cpu()?);
-    while Instant::now() < times.to || latency.len() < AT_LEAST || downloads < AT_LEAST {
+    let from = Moment::now(server)?;
+    let span = loop {
+        if Instant::now() >= times.to
+            && latency.len() >= AT_LEAST
+            && downloads >= AT_LEAST
+            && let Some(span) = from.span(server)?
+        {
+            break span;
+        }
         ensure!(times.from.elapsed() < PATIENCE, "too slow to be measured");
         for slot in done.drain(..) {
             exchange.replies.expect(slot);
@@ -55,13 +62,11 @@ pub(super) fn measure(bench: &Bench, server: &Server, speak: &dyn Speak, work: W
                 _ => downloads += 1,
             }
         }
-    }
-    let length = times.from.elapsed().as_secs_f64();
-    let busy = |from: Duration, to: Duration| 100.0 * (to - from).as_secs_f64() / length;
+    };
     let mut figures = Figures::from(latencies(&latency));
-    figures.insert(Metric::Rate, latency.len() as f64 / length);
-    figures.insert(Metric::Download, downloads as f64 * large as f64 / 1e6 / length);
-    figures.insert(Metric::ServerBusy, busy(of_server, server.cpu()?));
-    figures.insert(Metric::LoadBusy, busy(own, cpu::of_this_thread()?));
+    span.tell(latency.len(), &mut figures);
+    // Nearly all of it goes to the download.
+    figures.remove(&Metric::Cpu);
+    figures.insert(Metric::Download, span.rate(downloads) * large as f64 / 1e6);
     Ok(figures)
 }

@@ -3,14 +3,14 @@
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::{Bench, latencies, wait};
-use crate::cpu;
-use crate::figures::{Figures, Metric};
+use crate::figures::Figures;
 use crate::load::{self, Link, Timetable};
 use crate::server::Server;
+use crate::span::Moment;
 use crate::speak::{Exchange, Speak, Work};
 
 /// From so many addresses: one does not have enough ports for a load, since each rests for a while when it was used.
@@ -36,12 +36,19 @@ pub(super) fn measure(
     let mut events = vec![EpollEvent::empty(); 1024];
     let mut buffer = vec![0; 4096];
     let mut done = Vec::new();
-    let mut from = None;
+    let mut from: Option<Moment> = None;
     let mut last_progress = Instant::now();
-    // However slow the machine: all that were under way when the counting began, and more.
-    while Instant::now() < times.to || latency.len() <= at_once as u64 {
+    let span = loop {
+        // However slow the machine: all that were under way when the counting began, and more.
+        if let Some(from) = &from
+            && Instant::now() >= times.to
+            && latency.len() > at_once as u64
+            && let Some(span) = from.span(server)?
+        {
+            break span;
+        }
         if from.is_none() && Instant::now() >= times.from {
-            from = Some((Instant::now(), cpu::of_this_thread()?, server.cpu()?));
+            from = Some(Moment::now(server)?);
         }
         let count = wait(&callers.epoll, &mut events)?;
         for event in &events[..count] {
@@ -60,17 +67,9 @@ pub(super) fn measure(
             }
         }
         ensure!(last_progress.elapsed().as_secs() < 20, "no connection was answered for 20 s");
-    }
-    let Some((start, own, of_server)) = from else { bail!("the load had no time to be counted") };
-    let length = start.elapsed().as_secs_f64();
-    let own = (cpu::of_this_thread()? - own).as_secs_f64();
-    let of_server = (server.cpu()? - of_server).as_secs_f64();
-    let count = latency.len() as f64;
+    };
     let mut figures = Figures::from(latencies(&latency));
-    figures.insert(Metric::Rate, count / length);
-    figures.insert(Metric::Cpu, of_server * 1e9 / count);
-    figures.insert(Metric::ServerBusy, 100.0 * of_server / length);
-    figures.insert(Metric::LoadBusy, 100.0 * own / length);
+    span.tell(latency.len(), &mut figures);
     Ok(figures)
 }
 

@@ -4,14 +4,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::{Bench, latencies, wait};
-use crate::cpu;
-use crate::figures::{Figures, Metric};
+use crate::figures::Figures;
 use crate::load::{self, Timetable};
 use crate::server::Server;
+use crate::span::Moment;
 use crate::speak::{Change, Speak};
 
 /// How long a change may take until all have been told.
@@ -67,28 +67,27 @@ pub(super) fn measure(bench: &Bench, server: &Server, speak: &dyn Speak, len: us
         Watched { epoll, readers, buffer: vec![0; 64 * 1024], events: vec![EpollEvent::empty(); 1024] };
     let mut latency = load::histogram()?;
     let times = Timetable::new(bench.scale.warm_up, bench.scale.length);
-    let mut from = None;
+    let mut from: Option<Moment> = None;
     let mut number = 0;
-    while Instant::now() < times.to || latency.is_empty() {
+    let span = loop {
+        if let Some(from) = &from
+            && Instant::now() >= times.to
+            && !latency.is_empty()
+            && let Some(span) = from.span(server)?
+        {
+            break span;
+        }
         if from.is_none() && Instant::now() >= times.from {
-            from = Some((Instant::now(), cpu::of_this_thread()?, server.cpu()?));
+            from = Some(Moment::now(server)?);
         }
         number += 1;
         let took = watched.change(&fan_out.change(topic, number, len, bench.scale.watchers))?;
         if from.is_some() {
             latency.saturating_record(took.as_nanos() as u64);
         }
-    }
-    let Some((start, own, of_server)) = from else { bail!("the load had no time to be counted") };
-    let length = start.elapsed().as_secs_f64();
-    let own = (cpu::of_this_thread()? - own).as_secs_f64();
-    let of_server = (server.cpu()? - of_server).as_secs_f64();
-    let told = latency.len() as f64 * bench.scale.watchers as f64;
+    };
     let mut figures = Figures::from(latencies(&latency));
-    figures.insert(Metric::Rate, told / length);
-    figures.insert(Metric::Cpu, of_server * 1e9 / told);
-    figures.insert(Metric::ServerBusy, 100.0 * of_server / length);
-    figures.insert(Metric::LoadBusy, 100.0 * own / length);
+    span.tell(latency.len() * bench.scale.watchers as u64, &mut figures);
     Ok(figures)
 }
 

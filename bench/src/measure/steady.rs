@@ -76,13 +76,10 @@ fn figures(tallies: &[Tally]) -> Result<Figures> {
     for tally in tallies {
         latency.add(&tally.latency)?;
     }
-    let busy = |tally: &Tally| 100.0 * tally.own_cpu.as_secs_f64() / tally.length.as_secs_f64();
-    let rate = |tally: &Tally| tally.operations as f64 / tally.length.as_secs_f64();
-    let cpu = first.server_cpu.as_secs_f64();
     let mut figures = Figures::from(latencies(&latency));
-    figures.insert(Metric::Rate, tallies.iter().map(rate).sum());
-    figures.insert(Metric::Cpu, cpu * 1e9 / operations as f64);
-    figures.insert(Metric::ServerBusy, 100.0 * cpu / first.length.as_secs_f64());
-    figures.insert(Metric::LoadBusy, tallies.iter().map(busy).fold(0.0, f64::max));
+    first.span.tell(operations, &mut figures);
+    // Every load by its own clock.
+    figures.insert(Metric::Rate, tallies.iter().map(|tally| tally.span.rate(tally.operations)).sum());
+    figures.insert(Metric::LoadBusy, tallies.iter().map(|tally| tally.span.load_busy()).fold(0.0, f64::max));
     Ok(figures)
 }
