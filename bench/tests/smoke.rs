@@ -1,5 +1,7 @@
 //! The smoke run passes where servers are right, and fails where one only looks right.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -36,8 +36,8 @@ fn under_valgrind(path: &Path, count: u64, directory: &File) -> Result<u64> {
 
 /// The sum in a file of callgrind.
 fn total(counts: &str) -> Option<u64> {
-    let sums = counts.lines().filter_map(|line| line.strip_prefix("totals:"));
-    sums.last()?.trim().parse().ok()
+    let mut sums = counts.lines().filter_map(|line| line.strip_prefix("totals:"));
+    sums.next_back()?.trim().parse().ok()
 }
 
 #[cfg(test)]
