@@ -3,7 +3,9 @@
 //! while you work (`cargo xtask test clippy`). `cargo xtask soak` looks for faults for longer.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod command;
+mod debian;
 mod runner;
 mod soak;
 mod step;
@@ -33,6 +35,20 @@ enum Task {
     Test(TestArgs),
     /// Look for faults for longer than CI does: docs/ASSURANCE.md says at what.
     Soak(soak::SoakArgs),
+    /// Measure NetSwap beside Redis, memcached and the floor of the machine, in some 20 minutes, and write
+    /// docs/BENCHMARKS.md. With arguments: measure what they say and write nothing (`cargo xtask bench --help` is about
+    /// this, `cargo xtask bench -- --help` about them).
+    Bench {
+        /// Arguments of `netswap-bench run`, such as --case 64B --only floor,tokio --rounds 1
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Count the instructions of the core's hot paths: `cargo xtask test gate`, or write its bounds.
+    Gate {
+        /// Write the bounds that later changes are held against
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 /// What `cargo xtask test` takes.
@@ -51,13 +67,19 @@ struct TestArgs {
 
 /// Exits with 0 when all is well, 1 when a step failed, and (clap's doing) 2 for a wrong command line.
 fn main() -> anyhow::Result<ExitCode> {
-    let args = match Cli::parse().task {
-        Task::Test(args) => args,
-        Task::Soak(args) => return soak::run(&Workspace::find()?, &args),
-    };
+    match Cli::parse().task {
+        Task::Test(args) => test(args),
+        Task::Soak(args) => soak::run(&Workspace::find()?, &args),
+        Task::Bench { args } => bench::run(&Workspace::find()?, &args).map(|()| ExitCode::SUCCESS),
+        Task::Gate { write: true } => steps::gate::write(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
+        Task::Gate { write: false } => Ok(runner::run(&Workspace::find()?, &[Step::Gate], false)),
+    }
+}
+
+fn test(args: TestArgs) -> anyhow::Result<ExitCode> {
     if args.list {
         for step in Step::ALL {
-            println!("{:<11} {}", step.name(), step.about());
+            println!("{:<12} {}", step.name(), step.about());
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -27,11 +27,15 @@ pub(crate) enum Step {
     Node,
     /// The release program builds and starts.
     Release,
+    /// Every benchmark works.
+    BenchSmoke,
+    /// The core's hot paths take no more instructions than they did.
+    Gate,
 }
 
 impl Step {
     /// Every step, in the order they run: the quick and telling ones first.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Format,
         Self::Adapters,
         Self::Clippy,
@@ -41,6 +45,8 @@ impl Step {
         Self::Simulation,
         Self::Node,
         Self::Release,
+        Self::BenchSmoke,
+        Self::Gate,
     ];
 
     /// The name to call the step by on the command line.
@@ -55,6 +61,8 @@ impl Step {
             Self::Simulation => "simulation",
             Self::Node => "node",
             Self::Release => "release",
+            Self::BenchSmoke => "bench-smoke",
+            Self::Gate => "gate",
         }
     }
 
@@ -70,6 +78,8 @@ impl Step {
             Self::Simulation => "2000 seeds of clients and a server in simulated time, every byte judged",
             Self::Node => "the client for Node.js passes its tests and the conformance suite",
             Self::Release => "the release program builds, and answers --help and --version",
+            Self::BenchSmoke => "every benchmark works, and all it is answered is right; nothing is timed",
+            Self::Gate => "the core's hot paths take at most 5 % more instructions than their bounds",
         }
     }
 
@@ -85,6 +95,8 @@ impl Step {
             Self::Simulation => steps::simulation::run(workspace).into(),
             Self::Node => steps::node::run(workspace),
             Self::Release => steps::release::run(workspace).into(),
+            Self::BenchSmoke => steps::bench_smoke::run(workspace).into(),
+            Self::Gate => steps::gate::run(workspace),
         }
     }
 }

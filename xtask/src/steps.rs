@@ -1,9 +1,11 @@
 //! What each step of `cargo xtask test` does.
 
 pub(crate) mod adapters;
+pub(crate) mod bench_smoke;
 pub(crate) mod clippy;
 pub(crate) mod docs;
 pub(crate) mod format;
+pub(crate) mod gate;
 pub(crate) mod no_io;
 pub(crate) mod node;
 pub(crate) mod release;

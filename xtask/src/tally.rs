@@ -11,7 +11,7 @@ pub(crate) struct Tally {
     pub(crate) passed: u64,
     /// Checks that failed.
     pub(crate) failed: u64,
-    /// Tests marked `#[ignore]`.
+    /// Tests marked `#[ignore]`, and steps that lack something.
     pub(crate) skipped: u64,
 }
 
@@ -58,6 +58,12 @@ pub(crate) struct Verdict {
     pub(crate) tally: Tally,
     /// Why the step failed, if it did.
     pub(crate) problem: Option<Error>,
+}
+
+impl Verdict {
+    /// One check that was not made, since something is missing for it.
+    pub(crate) const SKIPPED: Self =
+        Self { tally: Tally { passed: 0, failed: 0, skipped: 1 }, problem: None };
 }
 
 /// A step that is one check counts as one.

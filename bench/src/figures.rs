@@ -1,0 +1,152 @@
+//! Figures: what is measured, in which unit, and how several rounds become one.
+
+use std::collections::BTreeMap;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Metric {
+    /// Operations in a second.
+    Rate,
+    /// The server's CPU time for an operation, in nanoseconds.
+    Cpu,
+    /// Half of the operations took at most so long, in microseconds.
+    P50,
+    /// 99 of 100 operations took at most so long, in microseconds.
+    P99,
+    /// 999 of 1000 operations took at most so long, in microseconds.
+    P999,
+    /// Megabytes of a download in a second.
+    Download,
+    /// Bytes of the server's memory for each thing that it keeps.
+    Memory,
+    /// How much of its time the server was running, in percent of one core.
+    ServerBusy,
+    /// How much of its time the load was running, in percent of one core; where there are several, the busiest.
+    LoadBusy,
+}
+
+impl Metric {
+    /// All of them, in the order of columns.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Rate,
+        Self::Cpu,
+        Self::P50,
+        Self::P99,
+        Self::P999,
+        Self::Download,
+        Self::Memory,
+        Self::ServerBusy,
+        Self::LoadBusy,
+    ];
+
+    /// The head of its column. `each` is what is counted.
+    pub(crate) fn title(self, each: &str) -> String {
+        match self {
+            Self::Rate if each.ends_with("ch") => format!("{each}es/s"),
+            Self::Rate => format!("{each}s/s"),
+            Self::Cpu => format!("CPU for each {each}, ns"),
+            Self::P50 => "50 %, µs".into(),
+            Self::P99 => "99 %, µs".into(),
+            Self::P999 => "99.9 %, µs".into(),
+            Self::Download => "download, MB/s".into(),
+            Self::Memory => format!("bytes for each {each}"),
+            Self::ServerBusy => "server busy, %".into(),
+            Self::LoadBusy => "load busy, %".into(),
+        }
+    }
+
+    /// Its name in JSON.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Rate => "rate_per_s",
+            Self::Cpu => "cpu_ns",
+            Self::P50 => "p50_us",
+            Self::P99 => "p99_us",
+            Self::P999 => "p99_9_us",
+            Self::Download => "download_mb_per_s",
+            Self::Memory => "memory_bytes",
+            Self::ServerBusy => "server_busy_percent",
+            Self::LoadBusy => "load_busy_percent",
+        }
+    }
+
+    /// A value of it as people read it.
+    pub(crate) fn show(self, value: f64) -> String {
+        let digits = match self {
+            Self::P50 | Self::P99 | Self::P999 if value < 100.0 => 1,
+            _ => 0,
+        };
+        grouped(value, digits)
+    }
+}
+
+/// A number with its thousands apart.
+fn grouped(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    let (whole, rest) = text.split_once('.').map_or((&text[..], None), |(whole, rest)| (whole, Some(rest)));
+    let mut shown = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && digit.is_ascii_digit() && (whole.len() - place) % 3 == 0 && whole.len() > 4 {
+            shown.push(' ');
+        }
+        shown.push(digit);
+    }
+    if let Some(rest) = rest {
+        shown.push('.');
+        shown.push_str(rest);
+    }
+    shown
+}
+
+/// What one round has measured.
+pub(crate) type Figures = BTreeMap<Metric, f64>;
+
+/// The median; `None` of nothing.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (values.len().checked_sub(1)? / 2, values.len() / 2);
+    Some(f64::midpoint(values[low], values[high]))
+}
+
+/// The median of each metric over the rounds.
+pub(crate) fn medians(rounds: &[Figures]) -> Figures {
+    let of =
+        |metric| Some((metric, median(rounds.iter().filter_map(|f| f.get(&metric).copied()).collect())?));
+    Metric::ALL.into_iter().filter_map(of).collect()
+}
+
+/// The CPU time for an operation relative to the floor's: the median of the rounds' ratios, since what disturbs a round
+/// disturbs all contenders in it.
+pub(crate) fn ratio(rounds: &[Figures], floor: &[Figures]) -> Option<f64> {
+    let pairs = rounds.iter().zip(floor);
+    median(pairs.filter_map(|(own, floor)| Some(own.get(&Metric::Cpu)? / floor.get(&Metric::Cpu)?)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_one_in_the_middle_or_between_the_two() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!(median(vec![]), None);
+    }
+
+    #[test]
+    fn ratios_are_taken_round_by_round() {
+        let rounds = |values: &[f64]| -> Vec<Figures> {
+            values.iter().map(|value| Figures::from([(Metric::Cpu, *value)])).collect()
+        };
+        assert_eq!(ratio(&rounds(&[2.0, 40.0, 6.0]), &rounds(&[1.0, 20.0, 1.0])), Some(2.0));
+        assert_eq!(ratio(&[Figures::new()], &rounds(&[1.0])), None);
+    }
+
+    #[test]
+    fn numbers_are_shown_with_their_thousands_apart() {
+        assert_eq!(grouped(1_234_567.8, 0), "1 234 568");
+        assert_eq!(grouped(9999.0, 0), "9999");
+        assert_eq!(grouped(12345.67, 1), "12 345.7");
+        assert_eq!(grouped(0.25, 1), "0.2");
+    }
+}
