@@ -24,7 +24,9 @@ pub(crate) fn start(options: &Logging, usual: LevelFilter) -> Result<(), Failure
         .with_env_filter(filter)
         .with_target(options.verbose > 0)
         .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
+        .with_writer(io::stderr)
+        // Where nobody reads standard error any more, to complain there would be a panic.
+        .log_internal_errors(false);
     match options.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -4,8 +4,9 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{Server, netswap, run};
@@ -120,6 +121,33 @@ fn a_signal_stops_it_in_order() {
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         assert!(log.contains(&format!("SIG{signal} received")), "{log}");
+    }
+}
+
+#[test]
+fn it_serves_and_stops_when_nobody_reads_its_log_any_more() {
+    for runtime in RUNTIMES {
+        let mut command = netswap(["serve", "--listen", "127.0.0.1:0", "--runtime", runtime]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        drop(child.stderr.take());
+        let address = line.trim().rsplit(' ').next().unwrap();
+        TcpStream::connect(address).unwrap().write_all(PING).unwrap();
+        common::signal(child.id(), "TERM");
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if start.elapsed() > Duration::from_secs(10) {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.and_then(|status| status.code()), Some(0), "{runtime}");
     }
 }
 

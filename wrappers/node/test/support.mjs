@@ -18,13 +18,18 @@ export function binary() {
   return found;
 }
 
+/** Servers that run; none outlives its test, however that ends. */
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 /** Runs a server until `stop`. */
 export async function serve(...args) {
   const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
   const child = spawn(binary(), ["serve", ...listen, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   child.stderr.on("data", (text) => (said += text));
-  const over = once(child, "exit");
+  running.add(child);
+  const over = once(child, "exit").then(() => running.delete(child));
   for await (const line of createInterface({ input: child.stdout })) {
     const address = /listening on (\S+)/.exec(line)?.[1];
     if (address === undefined) continue;
