@@ -41,6 +41,11 @@ impl Connection {
         requests < OWN_REQUESTS || self.budget.has_places(1)
     }
 
+    /// Whether it needs none but its own places for requests and replies.
+    fn has_enough_places_of_its_own(&self) -> bool {
+        self.incoming.len() < OWN_REQUESTS && self.replies() < OWN_REPLIES
+    }
+
     /// Unfinished requests that were not refused.
     fn open_requests(&self) -> usize {
         // One whose next packet is arriving is not with the others.
@@ -50,6 +55,9 @@ impl Connection {
 
     /// Holds the places that are needed for what is there now, beyond the connection's own (docs/PROTOCOL.md §7.2).
     pub(super) fn hold_places(&mut self) {
+        if self.standing.is_empty() && !self.places.are_held() && self.has_enough_places_of_its_own() {
+            return;
+        }
         let replies = self.replies().saturating_sub(OWN_REPLIES);
         let requests = self.open_requests().saturating_sub(OWN_REQUESTS);
         let discarded = (self.discarding as usize).saturating_sub(OWN_REQUESTS);
@@ -87,7 +95,9 @@ impl Connection {
             if let Err(violation) = self.handle_fragment(&fragment, now, engine) {
                 self.violated(fragment.header.xid, violation, now, engine);
             }
-            self.hold_places();
+            if !self.has_enough_places_of_its_own() {
+                self.hold_places();
+            }
         }
         if self.is_reading_packets() {
             self.clocks.mark_packet(self.reader.is_inside_packet(), now);
@@ -241,6 +251,7 @@ impl Connection {
             Execution::Later => self.executing.push(xid),
             Execution::Waiting => {
                 self.standing.insert(xid);
+                self.hold_places();
             }
         }
         // What the request caused on this connection itself comes right after its reply.
@@ -250,6 +261,7 @@ impl Connection {
     pub(super) fn reply(&mut self, xid: Xid, reply: Reply<Data>, engine: &mut impl Engine) {
         if matches!(reply, Reply::Watching(_)) {
             self.standing.insert(xid);
+            self.hold_places();
         }
         let message = match reply {
             Reply::Pointers(pointers) => self.list(pointers).unwrap_or_else(|refusal| {

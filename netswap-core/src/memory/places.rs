@@ -16,11 +16,18 @@ impl Places {
         Self { budget, held: 0 }
     }
 
+    pub(crate) fn are_held(&self) -> bool {
+        self.held > 0
+    }
+
     /// From now on it holds so many, even if they are more than there are: what they are for is there already.
     pub(crate) fn hold(&mut self, places: usize) {
+        if places == self.held {
+            return;
+        }
         if places > self.held {
             self.budget.places.force(places - self.held);
-        } else if places < self.held {
+        } else {
             self.budget.places.release(self.held - places);
         }
         self.held = places;
