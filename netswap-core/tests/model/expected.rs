@@ -22,6 +22,8 @@ enum Item {
     /// The same, of an XID that was used again before its first ABORT had come: one may have stood for both, and for all
     /// that was between them.
     Merged,
+    /// A reply of which nobody can tell whether it has come: one like it has, from before such an ABORT or from after it.
+    Maybe(Message),
 }
 
 /// What a watch has been told.
@@ -106,8 +108,21 @@ impl Expected {
                     queue.pop_front();
                     continue;
                 }
+                Some(Item::Maybe(expected)) => {
+                    let came = expected == message;
+                    queue.pop_front();
+                    if !came {
+                        continue;
+                    }
+                }
                 Some(Item::Reply(expected)) if expected == message => {
                     queue.pop_front();
+                    let merged = queue.iter().rposition(|item| matches!(item, Item::Merged));
+                    if let Some(after) = merged.and_then(|at| queue.get_mut(at + 1))
+                        && matches!(after, Item::Reply(other) if other == message)
+                    {
+                        *after = Item::Maybe(message.clone());
+                    }
                 }
                 Some(Item::Watch(watch)) if message.code != 255 => {
                     if watch.receive(message, store) {
@@ -145,7 +160,7 @@ impl Expected {
                     Item::Reply(message) => panic!("{message:?} is missing"),
                     Item::Abort(true) => panic!("the ABORT of {xid} is missing"),
                     // It was ignored.
-                    Item::Abort(false) | Item::Merged => {}
+                    Item::Abort(false) | Item::Merged | Item::Maybe(_) => {}
                     Item::Watch(watch) if watch.silent => {}
                     Item::Watch(watch) => {
                         assert_eq!(watch.end, None, "the end of watch {xid} is missing");
