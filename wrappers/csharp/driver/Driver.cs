@@ -83,6 +83,7 @@ namespace NetSwap.Conformance
 
         private static readonly ConcurrentDictionary<string, Command> Running = new ConcurrentDictionary<string, Command>();
 
+        private static volatile bool isEnding;
         private static NetSwapClient? client;
 
         private static NetSwapClient Client => client ?? throw new InvalidOperationException("connect comes first");
@@ -100,6 +101,9 @@ namespace NetSwap.Conformance
                 }
             }
 
+            // What is still under way ends with the program.
+            isEnding = true;
+            client?.Dispose();
             return 0;
         }
 
@@ -236,7 +240,7 @@ namespace NetSwap.Conformance
             {
                 Tell(command, "fails", Text.Of(failed), failed.Message);
             }
-            else if (!(error is OperationCanceledException))
+            else if (!(error is OperationCanceledException) && !isEnding)
             {
                 // A fault of the driver, or of the client: the suite shows it.
                 Console.Error.WriteLine(error);

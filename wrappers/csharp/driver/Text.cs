@@ -1,7 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
-using System.IO;
+using System.Linq;
 using System.Text;
 
 namespace NetSwap.Conformance
@@ -33,25 +33,28 @@ namespace NetSwap.Conformance
         /// <summary>Reads data: hex digits, 41*1000 for many equal bytes, and + between such parts.</summary>
         public static byte[] Bytes(string text)
         {
-            var bytes = new MemoryStream();
+            var parts = new List<byte[]>();
             foreach (string part in text.Split('+'))
             {
                 int star = part.IndexOf('*');
                 string digits = star < 0 ? part : part.Substring(0, star);
-                int times = star < 0 ? 1 : int.Parse(part.Substring(star + 1), CultureInfo.InvariantCulture);
                 var one = new byte[digits.Length / 2];
                 for (int at = 0; at < one.Length; at++)
                 {
                     one[at] = byte.Parse(digits.Substring(2 * at, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
                 }
 
-                for (; times > 0; times--)
+                if (star >= 0)
                 {
-                    bytes.Write(one, 0, one.Length);
+                    byte repeated = one[0];
+                    one = new byte[int.Parse(part.Substring(star + 1), CultureInfo.InvariantCulture)];
+                    one.AsSpan().Fill(repeated);
                 }
+
+                parts.Add(one);
             }
 
-            return bytes.ToArray();
+            return parts.Count == 1 ? parts[0] : parts.SelectMany(part => part).ToArray();
         }
 
         public static string Hex(ReadOnlyMemory<byte> data)

@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using System.Threading;
 using System.Threading.Tasks;
 using NetSwap.Client;
-using NetSwap.Connections;
 using NetSwap.Wire;
 
 namespace NetSwap
@@ -96,9 +95,8 @@ namespace NetSwap
                 {
                     Socket socket = await Dialer.DialAsync(settings, late.Token).ConfigureAwait(false);
                     session = new Session(settings);
-                    session.Begin(socket);
-                    ServerIdentity identity = await session.CallAsync(
-                        Request.Identify(), IdentityOf, late.Token, new RequestOptions(Clock.Never)).ConfigureAwait(false);
+                    ServerIdentity identity =
+                        await session.GreetAsync(socket, IdentityOf, late.Token).ConfigureAwait(false);
                     if (identity.Protocol != Protocol)
                     {
                         throw Errors.OtherVersion(identity.Protocol);

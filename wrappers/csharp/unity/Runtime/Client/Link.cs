@@ -12,7 +12,7 @@ namespace NetSwap.Client
     /// Moves the bytes of one connection between its socket and its state machine, and watches the clock for it. Two loops,
     /// one that reads and one that writes, run in the thread pool until the connection is over.
     /// </summary>
-    internal sealed class Link
+    internal sealed class Link : IDeferred
     {
         // The memory that the socket is read into.
         private const int ReadAtMost = 64 * 1024;
@@ -71,7 +71,7 @@ namespace NetSwap.Client
         public RequestOutcome? Abort(Transaction transaction)
         {
             RequestOutcome? outcome = Machine.Abort(transaction, Session.Now);
-            Moved(null);
+            Moved();
             return outcome;
         }
 
@@ -85,7 +85,7 @@ namespace NetSwap.Client
                 toRead.Set();
             }
 
-            Moved(null);
+            Moved();
         }
 
         /// <summary>Sends what is left, and ends the connection in order; in any case after a second. Call it outside of the gate.</summary>
@@ -120,11 +120,14 @@ namespace NetSwap.Client
 
             isOver = true;
             timer.Dispose();
-            socket.Dispose();
+            gate.Defer(this);
             toWrite.Set();
             toRead.Set();
             whenOver.TrySetResult(true);
         }
+
+        /// <summary>Closes the socket, outside of the gate: whoever waits for it may go on at once.</summary>
+        public void Run() => socket.Dispose();
 
         private async Task ReadAsync()
         {
@@ -132,29 +135,24 @@ namespace NetSwap.Client
             var cause = new Disconnect();
             try
             {
-                while (true)
+                using (var receiving = new SocketOperation(socket))
                 {
-                    bool wants;
-                    using (gate.Enter())
+                    int count = 1;
+                    while (count > 0)
                     {
-                        if (isOver)
+                        if (!WantsInput(out bool over))
                         {
-                            return;
+                            if (over)
+                            {
+                                return;
+                            }
+
+                            await toRead.WaitAsync().ConfigureAwait(false);
+                            continue;
                         }
 
-                        wants = Machine.WantsRead || isEnding;
-                    }
-
-                    if (!wants)
-                    {
-                        await toRead.WaitAsync().ConfigureAwait(false);
-                        continue;
-                    }
-
-                    int count = await socket.ReceiveAsync(new Memory<byte>(buffer), SocketFlags.None).ConfigureAwait(false);
-                    if (count == 0 || !Input(buffer.AsSpan(0, count), ref cause))
-                    {
-                        break;
+                        count = await receiving.ReceiveAsync(buffer).ConfigureAwait(false);
+                        Input(buffer.AsSpan(0, count));
                     }
                 }
             }
@@ -170,25 +168,33 @@ namespace NetSwap.Client
             Lost(cause);
         }
 
-        private bool Input(ReadOnlySpan<byte> bytes, ref Disconnect cause)
+        private bool WantsInput(out bool over)
         {
             using (gate.Enter())
             {
-                if (isOver)
+                over = isOver;
+                return !over && (Machine.WantsRead || isEnding);
+            }
+        }
+
+        private void Input(ReadOnlySpan<byte> bytes)
+        {
+            using (gate.Enter())
+            {
+                if (isOver || bytes.IsEmpty)
                 {
-                    return false;
+                    return;
                 }
 
                 Fault? fault = Machine.HandleInput(bytes, Session.Now);
                 if (fault != null)
                 {
-                    cause = new Disconnect(fault: fault);
-                    return false;
+                    Lost(new Disconnect(fault: fault));
+                    return;
                 }
 
                 HasAnswered = true;
-                Moved(null);
-                return true;
+                Moved();
             }
         }
 
@@ -197,44 +203,30 @@ namespace NetSwap.Client
             byte[] buffer = ArrayPool<byte>.Shared.Rent(WriteFirst);
             try
             {
-                while (true)
+                using (var sending = new SocketOperation(socket))
                 {
-                    int length;
-                    bool isMore;
-                    bool isLast;
-                    using (gate.Enter())
+                    while (TakeOutput(buffer, out int length, out bool isMore, out bool isLast))
                     {
-                        if (isOver)
+                        for (int at = 0; at < length;)
                         {
+                            at += await sending.SendAsync(buffer, at, length - at).ConfigureAwait(false);
+                        }
+
+                        if (isLast)
+                        {
+                            socket.Shutdown(SocketShutdown.Send);
                             return;
                         }
 
-                        length = Machine.Take(buffer, Session.Now);
-                        isMore = Machine.WantsWrite;
-                        isLast = isEnding && !isMore;
-                        Moved(null);
-                    }
-
-                    for (int at = 0; at < length;)
-                    {
-                        at += await socket.SendAsync(
-                            new ReadOnlyMemory<byte>(buffer, at, length - at), SocketFlags.None).ConfigureAwait(false);
-                    }
-
-                    if (isLast)
-                    {
-                        socket.Shutdown(SocketShutdown.Send);
-                        return;
-                    }
-
-                    if (isMore && buffer.Length < WriteAtMost)
-                    {
-                        ArrayPool<byte>.Shared.Return(buffer);
-                        buffer = ArrayPool<byte>.Shared.Rent(WriteAtMost);
-                    }
-                    else if (length == 0)
-                    {
-                        await toWrite.WaitAsync().ConfigureAwait(false);
+                        if (isMore && buffer.Length < WriteAtMost)
+                        {
+                            ArrayPool<byte>.Shared.Return(buffer);
+                            buffer = ArrayPool<byte>.Shared.Rent(WriteAtMost);
+                        }
+                        else if (length == 0)
+                        {
+                            await toWrite.WaitAsync().ConfigureAwait(false);
+                        }
                     }
                 }
             }
@@ -248,9 +240,25 @@ namespace NetSwap.Client
             }
         }
 
+        // Fills the buffer with what is to be sent next. `false` when the connection is over.
+        private bool TakeOutput(byte[] buffer, out int length, out bool isMore, out bool isLast)
+        {
+            using (gate.Enter())
+            {
+                length = isOver ? 0 : Machine.Take(buffer, Session.Now);
+                isMore = Machine.WantsWrite;
+                isLast = isEnding && !isMore;
+                if (!isOver)
+                {
+                    Moved();
+                }
+
+                return !isOver;
+            }
+        }
+
         private void TimeOut()
         {
-            Fault? fault;
             using (gate.Enter())
             {
                 if (isOver)
@@ -259,36 +267,34 @@ namespace NetSwap.Client
                 }
 
                 timerAt = Clock.Never;
-                fault = Machine.HandleTimeout(Session.Now);
-                if (fault == null)
+                Fault? fault = Machine.HandleTimeout(Session.Now);
+                if (fault != null)
                 {
-                    Moved(null);
+                    Lost(new Disconnect(fault: fault));
                     return;
                 }
-            }
 
-            Lost(new Disconnect(fault: fault));
+                Moved();
+            }
         }
 
         private void Lost(Disconnect cause)
         {
             using (gate.Enter())
             {
-                if (isOver)
+                if (!isOver)
                 {
-                    return;
+                    Destroy();
+                    Machine.HandleEnd();
+                    session.Lost(this, cause);
                 }
-
-                Destroy();
-                Machine.HandleEnd();
-                session.Lost(this, cause);
             }
         }
 
         // Passes on what has happened, and has the loops and the timer do what the machine wants now.
-        private void Moved(Disconnect? cause)
+        private void Moved()
         {
-            Deliver(cause);
+            Deliver(null);
             if (isOver)
             {
                 return;

@@ -1,4 +1,5 @@
 using System;
+using NetSwap.Connections;
 
 namespace NetSwap.Client
 {
@@ -61,7 +62,7 @@ namespace NetSwap.Client
             int end = Math.Max(offset + data.Length, length);
             if (!isOwn || end > memory.Length)
             {
-                int room = end > length ? (int)Math.Min((long)end + (end >> 3), Settings.LongestArray) : end;
+                int room = end > length ? (int)Math.Min((long)end + (end >> 3), Incoming.LongestArray) : end;
                 var next = new byte[room];
                 memory.AsSpan(0, length).CopyTo(next);
                 memory = next;

@@ -74,14 +74,15 @@ namespace NetSwap.Client
         /// <summary>Whether there is no connection, and will be none.</summary>
         public bool IsClosed { get; private set; }
 
-        /// <summary>There is a first connection. Outside.</summary>
-        public void Begin(Socket socket)
+        /// <summary>There is a first connection: it begins to move with its first call. Outside.</summary>
+        public ValueTask<ServerIdentity> GreetAsync(Socket socket, ReadReply<ServerIdentity> read, CancellationToken token)
         {
-            using (Gate.Enter())
-            {
-                Link = new Link(this, socket, config);
-                Link.Start();
-            }
+            var link = new Link(this, socket, config);
+            Link = link;
+            ValueTask<ServerIdentity> greeting =
+                CallAsync(Request.Identify(), read, token, new RequestOptions(Clock.Never));
+            link.Start();
+            return greeting;
         }
 
         /// <summary>The server was greeted: from now on a lost connection is made again, where the settings say so.</summary>

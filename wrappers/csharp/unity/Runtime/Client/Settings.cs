@@ -13,9 +13,6 @@ namespace NetSwap.Client
 
         private const string Scheme = "netswap://";
 
-        /// <summary>The longest array of bytes that there can be.</summary>
-        public const long LongestArray = 0x7FFFFFC7;
-
         public Settings(NetSwapOptions options)
         {
             Check.NotNull(options, nameof(options));
@@ -29,7 +26,7 @@ namespace NetSwap.Client
             FirstDelay = Check.Time(options.FirstReconnectDelay, nameof(options.FirstReconnectDelay));
             LongestDelay = Check.Time(options.LongestReconnectDelay, nameof(options.LongestReconnectDelay));
             WaitsForConnection = options.WaitForConnection;
-            MaxReply = Check.Within(options.MaxReply, 0, LongestArray, nameof(options.MaxReply));
+            MaxReply = Check.U32(options.MaxReply, nameof(options.MaxReply));
             MaxRequests = (int)Check.Within(options.MaxRequests, 1, int.MaxValue, nameof(options.MaxRequests));
         }
 

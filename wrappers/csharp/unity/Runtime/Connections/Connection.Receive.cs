@@ -80,8 +80,12 @@ namespace NetSwap.Connections
             transaction.Moved = now;
             if (!transaction.IsAbandoned && transaction.IsReceiving)
             {
-                transaction.Reply.Take(payload);
-                if (transaction.Reply.HasPiece)
+                Incoming reply = transaction.Reply;
+                if (!reply.Take(payload))
+                {
+                    GiveUp(transaction, TooLong(reply.Total, Incoming.LongestArray), now);
+                }
+                else if (reply.HasPiece)
                 {
                     HandOut(transaction);
                 }
@@ -134,7 +138,7 @@ namespace NetSwap.Connections
             long length = lengths.DataIn(packet.Remaining);
             if (length > config.MaxReply && !(transaction.Pieces && transaction.Reply.IsRecord))
             {
-                GiveUp(transaction, new Failure(FailureKind.TooLong, default, length, config.MaxReply), now);
+                GiveUp(transaction, TooLong(length, config.MaxReply), now);
             }
 
             return null;
@@ -264,7 +268,7 @@ namespace NetSwap.Connections
             long length = change.Kind == ChangeKind.Range ? change.Offset + change.Data.Length : 0;
             if (length > config.MaxReply)
             {
-                GiveUp(transaction, new Failure(FailureKind.TooLong, default, length, config.MaxReply), now);
+                GiveUp(transaction, TooLong(length, config.MaxReply), now);
                 return null;
             }
 
@@ -289,6 +293,9 @@ namespace NetSwap.Connections
             Hold(transaction, length);
             Events.Add(Event.Piece(transaction.Owner, reply.Rest(), length, reply.Total));
         }
+
+        private static Failure TooLong(long length, long limit) =>
+            new Failure(FailureKind.TooLong, default, length, limit);
 
         // Whether this is the one reply to no request: the connection itself is over a limit (docs/PROTOCOL.md §4.2).
         private static bool RefusesConnection(in Packet packet) =>

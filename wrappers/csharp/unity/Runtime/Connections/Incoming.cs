@@ -19,6 +19,9 @@ namespace NetSwap.Connections
         // Memory grows to four times what has arrived up to this, and to twice beyond.
         private const int Steep = 4 * 1024 * 1024;
 
+        /// <summary>The longest array of bytes that there can be.</summary>
+        public const long LongestArray = 0x7FFFFFC7;
+
         private readonly byte[] fields = new byte[32];
         private int fieldsLength;
         private int fieldsRead;
@@ -85,8 +88,8 @@ namespace NetSwap.Connections
             return fits;
         }
 
-        /// <summary>Takes bytes that arrived.</summary>
-        public void Take(ReadOnlySpan<byte> input)
+        /// <summary>Takes bytes that arrived. <c>false</c> where there can be no array for so many.</summary>
+        public bool Take(ReadOnlySpan<byte> input)
         {
             if (fieldsRead < fieldsLength)
             {
@@ -98,14 +101,19 @@ namespace NetSwap.Connections
 
             if (input.IsEmpty)
             {
-                return;
+                return true;
             }
 
             if (hasEcho)
             {
                 Differs |= input.Length > echo.Length || !input.SequenceEqual(echo.Span.Slice(0, input.Length));
                 echo = echo.Slice(Math.Min(input.Length, echo.Length));
-                return;
+                return true;
+            }
+
+            if ((long)length + input.Length > LongestArray)
+            {
+                return false;
             }
 
             if (length + input.Length > data.Length)
@@ -115,6 +123,7 @@ namespace NetSwap.Connections
 
             input.CopyTo(data.AsSpan(length));
             length += input.Length;
+            return true;
         }
 
         /// <summary>Whether there are bytes enough for a piece.</summary>
@@ -170,7 +179,7 @@ namespace NetSwap.Connections
             else
             {
                 long most = left > First ? Math.Max(First, (long)needed * (needed < Steep ? 4 : 2)) : left;
-                room = new byte[Math.Min(left, most)];
+                room = new byte[Math.Min(left, Math.Min(most, LongestArray))];
             }
 
             data.AsSpan(0, length).CopyTo(room);

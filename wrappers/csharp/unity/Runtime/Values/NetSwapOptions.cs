@@ -53,8 +53,8 @@ namespace NetSwap
         public bool WaitForConnection { get; set; } = true;
 
         /// <summary>
-        /// The most bytes of data that are taken whole: 1 GiB by default, 2147483591 at most, as arrays have no more. Streams
-        /// have no limit.
+        /// The most bytes of data that are taken whole: 1 GiB by default, 4294967295 at most; an array has 2147483591 at most.
+        /// Streams have no limit.
         /// </summary>
         public long MaxReply { get; set; } = 1L << 30;
 
