@@ -8,6 +8,7 @@ using System.Net;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
+using NetSwap.Tools;
 
 namespace NetSwap.Conformance
 {
@@ -104,6 +105,7 @@ namespace NetSwap.Conformance
             // What is still under way ends with the program.
             isEnding = true;
             client?.Dispose();
+            Exit.With(0);
             return 0;
         }
 
@@ -244,7 +246,7 @@ namespace NetSwap.Conformance
             {
                 // A fault of the driver, or of the client: the suite shows it.
                 Console.Error.WriteLine(error);
-                Environment.Exit(1);
+                Exit.With(1);
             }
         }
 

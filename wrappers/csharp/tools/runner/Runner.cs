@@ -1,0 +1,85 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Reflection;
+using System.Threading;
+using NUnit.Framework.Api;
+using NUnit.Framework.Interfaces;
+using NUnit.Framework.Internal;
+using NetSwap.Tools;
+
+namespace NetSwap.Tests
+{
+    /// <summary>Runs the tests of this assembly, says which failed, and sums up. Words of names choose tests.</summary>
+    internal static class Runner
+    {
+        private static int Main(string[] words)
+        {
+            var runner = new NUnitTestAssemblyRunner(new DefaultTestAssemblyBuilder());
+            runner.Load(Assembly.GetExecutingAssembly(), new Dictionary<string, object>());
+            ITestResult result = runner.Run(new Listener(), new Chosen(words));
+            Console.WriteLine($"{result.PassCount} passed, {result.FailCount} failed");
+            int code = result.PassCount > 0 && result.FailCount == 0 ? 0 : 1;
+
+            // Threads of tests that hang do not keep the program alive.
+            Exit.With(code);
+            return code;
+        }
+
+        private sealed class Listener : ITestListener
+        {
+            public void TestStarted(ITest test)
+            {
+            }
+
+            public void TestFinished(ITestResult result)
+            {
+                if (!result.HasChildren && !result.Test.IsSuite)
+                {
+                    bool failed = result.ResultState.Status == TestStatus.Failed;
+                    if (failed || Environment.GetEnvironmentVariable("NETSWAP_VERBOSE") == "1")
+                    {
+                        Console.WriteLine($"{(failed ? "FAILED" : "ok")} {result.FullName} ({result.Duration:0.0} s)");
+                    }
+
+                    if (failed)
+                    {
+                        Console.WriteLine("  " + result.Message + "\n" + result.StackTrace);
+                    }
+                }
+                else if (result.Test.IsSuite && result.ResultState.Site != FailureSite.Test
+                    && result.ResultState.Site != FailureSite.Child && result.ResultState.Status == TestStatus.Failed)
+                {
+                    Console.WriteLine($"FAILED {result.FullName}: {result.Message}\n{result.StackTrace}");
+                }
+            }
+
+            public void TestOutput(TestOutput output)
+            {
+            }
+
+            public void SendMessage(TestMessage message)
+            {
+            }
+        }
+
+        private sealed class Chosen : TestFilter
+        {
+            private readonly string[] words;
+
+            public Chosen(string[] words)
+            {
+                this.words = words;
+            }
+
+            public override bool Match(ITest test) =>
+                words.Length == 0 || words.Any(word => test.FullName.Contains(word));
+
+            public override bool Pass(ITest test, bool negated) => Match(test) || test.Tests.Any(one => Pass(one, negated));
+
+            public override bool IsExplicitMatch(ITest test) => false;
+
+            public override TNode AddToXml(TNode parentNode, bool recursive) => parentNode.AddElement("filter");
+        }
+    }
+}
