@@ -1,8 +1,8 @@
 using System;
 using System.Collections.Generic;
+using System.IO;
 using System.Linq;
 using System.Reflection;
-using System.Threading;
 using NUnit.Framework.Api;
 using NUnit.Framework.Interfaces;
 using NUnit.Framework.Internal;
@@ -17,7 +17,7 @@ namespace NetSwap.Tests
         {
             var runner = new NUnitTestAssemblyRunner(new DefaultTestAssemblyBuilder());
             runner.Load(Assembly.GetExecutingAssembly(), new Dictionary<string, object>());
-            ITestResult result = runner.Run(new Listener(), new Chosen(words));
+            ITestResult result = runner.Run(new Listener(Console.Out), new Chosen(words));
             Console.WriteLine($"{result.PassCount} passed, {result.FailCount} failed");
             int code = result.PassCount > 0 && result.FailCount == 0 ? 0 : 1;
 
@@ -28,29 +28,31 @@ namespace NetSwap.Tests
 
         private sealed class Listener : ITestListener
         {
+            // While a test runs, the console is its own.
+            private readonly TextWriter console;
+
+            public Listener(TextWriter console)
+            {
+                this.console = TextWriter.Synchronized(console);
+            }
+
             public void TestStarted(ITest test)
             {
             }
 
             public void TestFinished(ITestResult result)
             {
-                if (!result.HasChildren && !result.Test.IsSuite)
+                bool failed = result.ResultState.Status == TestStatus.Failed
+                    && result.ResultState.Site != FailureSite.Child;
+                bool shown = !result.Test.IsSuite && Environment.GetEnvironmentVariable("NETSWAP_VERBOSE") == "1";
+                if (failed || shown)
                 {
-                    bool failed = result.ResultState.Status == TestStatus.Failed;
-                    if (failed || Environment.GetEnvironmentVariable("NETSWAP_VERBOSE") == "1")
-                    {
-                        Console.WriteLine($"{(failed ? "FAILED" : "ok")} {result.FullName} ({result.Duration:0.0} s)");
-                    }
-
-                    if (failed)
-                    {
-                        Console.WriteLine("  " + result.Message + "\n" + result.StackTrace);
-                    }
+                    console.WriteLine($"{(failed ? "FAILED" : "ok")} {result.FullName} ({result.Duration:0.0} s)");
                 }
-                else if (result.Test.IsSuite && result.ResultState.Site != FailureSite.Test
-                    && result.ResultState.Site != FailureSite.Child && result.ResultState.Status == TestStatus.Failed)
+
+                if (failed)
                 {
-                    Console.WriteLine($"FAILED {result.FullName}: {result.Message}\n{result.StackTrace}");
+                    console.WriteLine("  " + result.Message + "\n" + result.StackTrace);
                 }
             }
 
