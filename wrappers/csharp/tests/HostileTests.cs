@@ -1,3 +1,5 @@
+#nullable enable
+
 using System;
 using System.Collections.Generic;
 using System.IO;
@@ -166,6 +168,9 @@ namespace NetSwap.Tests
             NetSwapClient client = await NetSwapClient.ConnectAsync(options);
             await Place.UntilAsync(() => server.Connections > 50);
             client.Dispose();
+
+            // One that was made just before may not have been accepted yet.
+            await Task.Delay(100);
             await Place.UntilAsync(() => server.Open == 0);
             int connections = server.Connections;
             await Task.Delay(100);

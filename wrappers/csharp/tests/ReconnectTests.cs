@@ -1,3 +1,5 @@
+#nullable enable
+
 using System;
 using System.Collections.Generic;
 using System.Linq;
@@ -119,8 +121,10 @@ namespace NetSwap.Tests
             NetSwapOptions options = Hasty(server.Address);
             options.RequestTimeout = TimeSpan.FromMilliseconds(200);
             using NetSwapClient client = await NetSwapClient.ConnectAsync(options);
+            await using IAsyncEnumerator<ConnectionEvent> events = client.EventsAsync().GetAsyncEnumerator();
             server.Dispose();
-            await Place.UntilAsync(() => !client.PingAsync().IsCompletedSuccessfully);
+            Assert.That(await events.MoveNextAsync());
+            Assert.That(events.Current.Kind, Is.EqualTo(ConnectionEventKind.Disconnected));
             NetSwapException late = await Place.RefusedAsync(() => client.PingAsync().AsTask());
             Assert.That((late.Kind, late.IsRetryable), Is.EqualTo((NetSwapErrorKind.TimedOut, true)));
             NetSwapException watch = await Place.RefusedAsync(

@@ -1,6 +1,7 @@
 """What is compiled of what, with which references: both gates, the DLL of users, and all programs on both runtimes."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,14 +24,22 @@ def sources(*folders):
     return sorted(str(path) for path in found)
 
 
+# Where programs are put, with which of the two DLLs beside them, and how that is called.
+PLACES = {
+    "mono": ("netstandard2.1", "the netstandard2.1 DLL on Mono"),
+    "dotnet": ("netstandard2.1", "the netstandard2.1 DLL on .NET 8"),
+    "net8.0": ("net8", "the net8.0 DLL on .NET 8"),
+}
+
+
 class Build:
-    """The outputs, in a folder outside of the tree: `mono`, `net8.0` and `netstandard2.1`."""
+    """Compiles into a folder outside of the tree."""
 
     def __init__(self, tools, folder):
         self.tools = tools
         self.folder = folder
         self.jobs = []
-        for name in ("gate", "mono", "net8.0", "netstandard2.1", "unity"):
+        for name in ("gate", "netstandard2.1", "net8", *PLACES):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
     def mono_references(self):
@@ -57,7 +66,7 @@ class Build:
         files = sources(HERE / "unity" / "Runtime")
         gate = self.folder / "gate" / "NetSwap.dll"
         standard = self.folder / "netstandard2.1" / "NetSwap.dll"
-        net8 = self.folder / "net8.0" / "NetSwap.dll"
+        net8 = self.folder / "net8" / "NetSwap.dll"
         self.compile("NetSwap against Mono's libraries, C# 9", "library", gate, files, self.mono_references(),
                      STANDARD, f"-doc:{standard.with_suffix('.xml')}")
         self.jobs.append({"what": "NetSwap for netstandard2.1", "from": str(gate), "to": str(standard)})
@@ -65,15 +74,32 @@ class Build:
                      f"-doc:{net8.with_suffix('.xml')}")
         self.standard = str(standard)
 
-    def program(self, name, *folders, nunit=False, files=None):
+    def program(self, name, *folders, nunit=False):
         """A program over the netstandard2.1 DLL, built for both runtimes."""
-        files = files or sources(*folders)
         others = [self.standard, *([str(self.tools.nunit)] if nunit else [])]
-        for where, references, define in (("mono", self.mono_references(), STANDARD), ("net8.0", self.net8_references(), NET8)):
-            suffix = ".exe" if where == "mono" else ".dll"
-            output = self.folder / where / (name + suffix)
-            self.compile(f"{name} for {where}", "exe", output, files, [*references, *others], define,
-                         "-nowarn:CS1701,CS1702")
+        self.compile(f"{name} for Mono", "exe", self.folder / "mono" / (name + ".exe"), sources(*folders),
+                     [*self.mono_references(), *others], STANDARD, "-nowarn:CS1701,CS1702")
+        self.compile(f"{name} for .NET 8", "exe", self.folder / "dotnet" / (name + ".dll"), sources(*folders),
+                     [*self.net8_references(), *others], NET8, "-nowarn:CS1701,CS1702")
+
+    def unity(self, what, folder):
+        """Scripts for Unity, with what they use of it."""
+        stub = HERE / "tools" / "unity-stub"
+        self.compile(what, "library", self.folder / "gate" / "Scripts.dll", sources(folder, stub),
+                     [*self.mono_references(), self.standard], STANDARD, "-nowarn:CS0649,CS1701,CS1702")
+
+    def bench(self, name, folder):
+        """A program for .NET 8 alone."""
+        self.compile(name, "exe", self.folder / "dotnet" / (name + ".dll"), sources(folder),
+                     [*self.net8_references(), self.standard], NET8, "-nowarn:CS1701,CS1702")
+
+    def place(self):
+        """Puts the DLLs beside the programs."""
+        for program in (self.folder / "dotnet").glob("*.dll"):
+            shutil.copy(program, self.folder / "net8.0")
+        for where, (library, _) in PLACES.items():
+            shutil.copy(self.folder / library / "NetSwap.dll", self.folder / where)
+            shutil.copy(self.tools.nunit, self.folder / where)
 
     def run(self):
         """Compiles. Tells whether everything did, without a warning."""
@@ -84,9 +110,13 @@ class Build:
         command = [str(self.tools.python), str(HERE / "tools" / "compile.py")]
         return subprocess.run(command, input=json.dumps(told), text=True, check=False).returncode == 0
 
+    @staticmethod
+    def title(where):
+        return PLACES[where][1]
+
     def command(self, where, name):
-        """How to start a program. Both find the netstandard2.1 DLL, and no other."""
+        """How to start a program."""
         if where == "mono":
-            return [self.tools.mono, str(self.folder / "mono" / (name + ".exe"))]
+            return [self.tools.mono, str(self.folder / where / (name + ".exe"))]
         return [str(self.tools.dotnet), "exec", "--runtimeconfig", str(self.folder / "netswap.runtimeconfig.json"),
-                str(self.folder / "net8.0" / (name + ".dll"))]
+                str(self.folder / where / (name + ".dll"))]

@@ -1,3 +1,5 @@
+#nullable enable
+
 using NetSwap.Connections;
 using NetSwap.Wire;
 

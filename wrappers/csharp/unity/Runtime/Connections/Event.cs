@@ -1,3 +1,5 @@
+#nullable enable
+
 using NetSwap.Wire;
 
 namespace NetSwap.Connections

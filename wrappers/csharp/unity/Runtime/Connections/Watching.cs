@@ -1,3 +1,5 @@
+#nullable enable
+
 namespace NetSwap.Connections
 {
     /// <summary>What is known of a watch: its OK, and the version that it was told last (docs/PROTOCOL.md §3.21, §4.3).</summary>

@@ -1,3 +1,5 @@
+#nullable enable
+
 namespace NetSwap
 {
     /// <summary>A whole record with its version.</summary>

@@ -1,3 +1,5 @@
+#nullable enable
+
 namespace NetSwap.Wire
 {
     /// <summary>The lengths that a reply may have: exactly so many bytes, or at least so many; a list has whole pointers.</summary>

@@ -1,3 +1,5 @@
+#nullable enable
+
 namespace NetSwap.Wire
 {
     /// <summary>The operations (docs/PROTOCOL.md §3.1).</summary>

@@ -1,3 +1,5 @@
+#nullable enable
+
 namespace NetSwap.Wire
 {
     /// <summary>The reply codes (docs/PROTOCOL.md §4.1). Those of refusals are public as <see cref="RefusalCode"/>.</summary>

@@ -1,3 +1,5 @@
+#nullable enable
+
 namespace NetSwap.Wire
 {
     /// <summary>Which replies can answer an operation, as far as their headers tell (docs/PROTOCOL.md §4.1, §8.1).</summary>
