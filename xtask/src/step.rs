@@ -23,13 +23,15 @@ pub(crate) enum Step {
     Tests,
     /// Nothing goes wrong in simulated time.
     Simulation,
+    /// The C# client does what it should, on Mono and on .NET 8.
+    Csharp,
     /// The release program builds and starts.
     Release,
 }
 
 impl Step {
     /// Every step, in the order they run: the quick and telling ones first.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Format,
         Self::Adapters,
         Self::Clippy,
@@ -37,6 +39,7 @@ impl Step {
         Self::NoIo,
         Self::Tests,
         Self::Simulation,
+        Self::Csharp,
         Self::Release,
     ];
 
@@ -50,6 +53,7 @@ impl Step {
             Self::NoIo => "no-io",
             Self::Tests => "tests",
             Self::Simulation => "simulation",
+            Self::Csharp => "csharp",
             Self::Release => "release",
         }
     }
@@ -64,6 +68,7 @@ impl Step {
             Self::NoIo => "netswap-core does no I/O: it builds where there is no std",
             Self::Tests => "all unit, integration and documentation tests pass",
             Self::Simulation => "2000 seeds of clients and a server in simulated time, every byte judged",
+            Self::Csharp => "the C# client passes its tests and all client cases, on Mono and on .NET 8",
             Self::Release => "the release program builds, and answers --help and --version",
         }
     }
@@ -78,6 +83,7 @@ impl Step {
             Self::NoIo => steps::no_io::run(workspace).into(),
             Self::Tests => steps::tests::run(workspace),
             Self::Simulation => steps::simulation::run(workspace).into(),
+            Self::Csharp => steps::csharp::run(workspace),
             Self::Release => steps::release::run(workspace).into(),
         }
     }

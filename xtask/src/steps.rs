@@ -2,6 +2,7 @@
 
 pub(crate) mod adapters;
 pub(crate) mod clippy;
+pub(crate) mod csharp;
 pub(crate) mod docs;
 pub(crate) mod format;
 pub(crate) mod no_io;

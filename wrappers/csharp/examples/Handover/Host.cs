@@ -2,7 +2,6 @@ using System;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
-using System.Threading;
 using System.Threading.Tasks;
 
 namespace NetSwap.Examples
@@ -126,7 +125,7 @@ namespace NetSwap.Examples
                     }
                     else if (received.Buffer[0] == Message.Move)
                     {
-                        await MoveAsync(received.Buffer[1]);
+                        await MoveAsync(received.Buffer[1], received.Buffer[2]);
                     }
                 }
             }
@@ -136,11 +135,15 @@ namespace NetSwap.Examples
             }
         }
 
-        // The rules of the game: a move is worth a point. Only 4 bytes of the state are written, and told to the watches.
-        private async Task MoveAsync(int player)
+        // The rules of the game: the next move is worth a point; one that comes twice is worth nothing. Only 4 bytes of the
+        // state are written, and told to the watches.
+        private async Task MoveAsync(int player, int number)
         {
-            int score = Interlocked.Increment(ref scores[player - 1]);
-            await client.WriteRangeAsync(state, GameState.ScoreOffset(player), GameState.ScoreBytes(score));
+            if (number == scores[player - 1] + 1)
+            {
+                scores[player - 1] = number;
+                await client.WriteRangeAsync(state, GameState.ScoreOffset(player), GameState.ScoreBytes(number));
+            }
         }
 
         private async Task TellAliveAsync()

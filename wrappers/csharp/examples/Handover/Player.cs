@@ -81,7 +81,7 @@ namespace NetSwap.Examples
                 if (Scores[number - 1] < score)
                 {
                     int before = Scores[number - 1];
-                    byte[] move = { Message.Move, (byte)number };
+                    byte[] move = { Message.Move, (byte)number, (byte)(before + 1) };
                     await socket.SendAsync(move, move.Length, HostAddress);
                     for (int waited = 0; waited < 100 && Scores[number - 1] == before; waited++)
                     {
@@ -141,16 +141,21 @@ namespace NetSwap.Examples
                 }
             });
             OwnerHash owner = (await client.StatAsync(state)).Owner;
+            IPEndPoint joined = firstHost;
             while (!isOver && host == null)
             {
                 await Task.Delay(20);
-                if (DateTime.UtcNow - heard > Patience)
+                if (!HostAddress.Equals(joined))
+                {
+                    joined = HostAddress;
+                    heard = DateTime.UtcNow;
+                    await socket.SendAsync(new[] { Message.Join }, 1, joined);
+                }
+                else if (DateTime.UtcNow - heard > Patience)
                 {
                     host = await Host.TryTakeoverAsync(client, address, level, state, owner);
                     owner = (await client.StatAsync(state)).Owner;
                     heard = DateTime.UtcNow;
-                    byte[] join = { Message.Join };
-                    await socket.SendAsync(join, 1, HostAddress);
                 }
             }
         }
