@@ -104,7 +104,6 @@ namespace NetSwap
                         throw Errors.OtherVersion(identity.Protocol);
                     }
 
-                    session.Greeted();
                     return new NetSwapClient(session);
                 }
                 catch (Exception error)

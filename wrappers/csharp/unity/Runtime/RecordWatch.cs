@@ -120,14 +120,11 @@ namespace NetSwap
         /// <summary>Watches no more. What was not taken is thrown away; the copy stays.</summary>
         public ValueTask DisposeAsync()
         {
-            isDisposed = true;
             IsLive = false;
-            if (state != null)
+            using (session.Gate.Enter())
             {
-                using (session.Gate.Enter())
-                {
-                    state.Stop();
-                }
+                isDisposed = true;
+                state?.Stop();
             }
 
             both?.Dispose();
@@ -167,11 +164,6 @@ namespace NetSwap
 
         private async Task<ulong> BeginAsync()
         {
-            if (isDisposed)
-            {
-                throw new ObjectDisposedException(nameof(RecordWatch));
-            }
-
             CancellationToken cancellation = both?.Token ?? token;
             while (state == null)
             {
@@ -182,6 +174,11 @@ namespace NetSwap
 
                 using (session.Gate.Enter())
                 {
+                    if (isDisposed)
+                    {
+                        throw new ObjectDisposedException(nameof(RecordWatch));
+                    }
+
                     if (session.IsClosing)
                     {
                         throw Errors.Closed();

@@ -18,6 +18,7 @@ namespace NetSwap.Client
 
         private CancellationTokenRegistration registration;
         private CancellationToken token;
+        private bool isStarted;
 
         protected Call(Session session)
         {
@@ -35,7 +36,7 @@ namespace NetSwap.Client
 
         public Transaction? Transaction { get; private set; }
 
-        public bool IsSettled { get; protected set; }
+        public bool IsSettled { get; private set; }
 
         /// <summary>Until when it waits for a connection.</summary>
         public long WaitsUntil { get; set; }
@@ -53,16 +54,27 @@ namespace NetSwap.Client
             Transaction = transaction;
         }
 
-        /// <summary>Has a token give it up. Call it outside of the gate, once the call has started.</summary>
+        /// <summary>Has a token give it up, once it has started. Call it outside of the gate, and before.</summary>
         public void Listen(CancellationToken cancellation)
         {
-            if (!cancellation.CanBeCanceled || IsSettled)
+            if (cancellation.CanBeCanceled)
             {
-                return;
+                token = cancellation;
+                registration = cancellation.Register(OnCanceled, this, false);
+            }
+        }
+
+        /// <summary>It begins, unless its token has given it up before.</summary>
+        public bool TryStart()
+        {
+            isStarted = true;
+            if (!token.IsCancellationRequested)
+            {
+                return true;
             }
 
-            token = cancellation;
-            registration = cancellation.Register(OnCanceled, this, false);
+            Fail(new CallCanceledException(token, RequestOutcome.NotDone));
+            return false;
         }
 
         /// <summary>Has the token do nothing any more. Call it outside of the gate.</summary>
@@ -70,7 +82,6 @@ namespace NetSwap.Client
         {
             registration.Dispose();
             registration = default;
-            token = default;
         }
 
         /// <summary>Nobody waits for it any more. Tells what is known of its effect.</summary>
@@ -139,6 +150,15 @@ namespace NetSwap.Client
         /// <summary>It has ended with this error.</summary>
         protected abstract void OnFailed(Exception error);
 
+        /// <summary>It is as new, to be used again.</summary>
+        protected void Reset()
+        {
+            Request = default;
+            IsSettled = false;
+            isStarted = false;
+            token = default;
+        }
+
         /// <summary>It has ended, in whatever way.</summary>
         protected void Settle()
         {
@@ -157,7 +177,7 @@ namespace NetSwap.Client
         {
             using (Session.Gate.Enter())
             {
-                if (!IsSettled)
+                if (isStarted && !IsSettled)
                 {
                     RequestOutcome outcome = Abandon();
                     OnFailed(new CallCanceledException(token, outcome));

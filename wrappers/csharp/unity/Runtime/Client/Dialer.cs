@@ -40,6 +40,25 @@ namespace NetSwap.Client
             throw last ?? new SocketException((int)SocketError.HostNotFound);
         }
 
+        // A server that has vanished is found out when the system's probes are not answered: within 90 s on .NET 8. netstandard
+        // has no options for these times.
+        private static void KeepAlive(Socket socket)
+        {
+            try
+            {
+                socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+#if NET8_0_OR_GREATER
+                socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 60);
+                socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 10);
+                socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+#endif
+            }
+            catch (SocketException)
+            {
+                // Then it is as the system has it.
+            }
+        }
+
         private static async Task<IPAddress[]> ResolveAsync(string host, CancellationToken token)
         {
             if (IPAddress.TryParse(host, out IPAddress? address))
@@ -81,6 +100,7 @@ namespace NetSwap.Client
                 }
 
                 token.ThrowIfCancellationRequested();
+                KeepAlive(socket);
                 return socket;
             }
             catch

@@ -220,10 +220,11 @@ namespace NetSwap.Client
                             return;
                         }
 
-                        if (isMore && buffer.Length < WriteAtMost)
+                        // There is much to be sent, or nothing.
+                        if (isMore ? buffer.Length < WriteAtMost : length == 0 && buffer.Length >= WriteAtMost)
                         {
                             ArrayPool<byte>.Shared.Return(buffer);
-                            buffer = ArrayPool<byte>.Shared.Rent(WriteAtMost);
+                            buffer = ArrayPool<byte>.Shared.Rent(isMore ? WriteAtMost : WriteFirst);
                         }
                         else if (length == 0)
                         {

@@ -81,24 +81,18 @@ namespace NetSwap.Client
         {
             var link = new Link(this, socket, config);
             Link = link;
-            ValueTask<ServerIdentity> greeting =
-                CallAsync(Request.Identify(), read, token, new RequestOptions(Clock.Never));
-            link.Start();
-            return greeting;
-        }
 
-        /// <summary>The server was greeted: from now on a lost connection is made again, where the settings say so.</summary>
-        public void Greeted()
-        {
-            using (Gate.Enter())
+            // From when the server has answered, a lost connection is made again, where the settings say so.
+            ServerIdentity Greeted(in Reply reply)
             {
                 reconnects = Settings.Reconnects;
-                if (Link == null)
-                {
-                    // It was lost just now.
-                    throw Errors.NotMade(NotMade.Ended, 0);
-                }
+                return read(reply);
             }
+
+            ValueTask<ServerIdentity> greeting =
+                CallAsync(Request.Identify(), Greeted, token, new RequestOptions(Clock.Never));
+            link.Start();
+            return greeting;
         }
 
         /// <summary>Makes a request and reads its answer. Outside.</summary>
@@ -123,14 +117,16 @@ namespace NetSwap.Client
         /// <summary>Starts a call, now or when there is a connection. Outside.</summary>
         public void Start(Call call, CancellationToken token)
         {
+            call.Listen(token);
             using (Gate.Enter())
             {
                 calls++;
-                if (token.IsCancellationRequested)
+                if (!call.TryStart())
                 {
-                    call.Fail(new CallCanceledException(token, RequestOutcome.NotDone));
+                    return;
                 }
-                else if (IsClosing)
+
+                if (IsClosing)
                 {
                     call.Fail(Errors.Closed());
                 }
@@ -147,8 +143,6 @@ namespace NetSwap.Client
                     Wait(call);
                 }
             }
-
-            call.Listen(token);
         }
 
         /// <summary>A call has ended.</summary>

@@ -9,7 +9,7 @@ using NetSwap.Wire;
 
 namespace NetSwap.Client
 {
-    /// <summary>Makes a result of a reply.</summary>
+    /// <summary>Makes a result of a reply, inside the gate.</summary>
     internal delegate T ReadReply<T>(in Reply reply);
 
     /// <summary>
@@ -28,7 +28,7 @@ namespace NetSwap.Client
         };
 
         private ReadReply<T>? read;
-        private Reply answer;
+        private T result = default!;
         private Exception? error;
 
         private SimpleCall(Session session)
@@ -65,6 +65,7 @@ namespace NetSwap.Client
         /// <summary>Tells the caller, outside of the gate.</summary>
         public void Run()
         {
+            StopListening();
             try
             {
                 if (error != null)
@@ -73,7 +74,7 @@ namespace NetSwap.Client
                 }
                 else
                 {
-                    core.SetResult(read!(answer));
+                    core.SetResult(result);
                 }
             }
             catch (Exception)
@@ -100,7 +101,7 @@ namespace NetSwap.Client
 
         protected override void OnReplied(in Reply reply)
         {
-            answer = reply;
+            result = read!(reply);
             Session.Gate.Defer(this);
         }
 
@@ -117,7 +118,6 @@ namespace NetSwap.Client
                 throw new InvalidOperationException("the call has not ended: await it");
             }
 
-            StopListening();
             try
             {
                 return core.GetResult(token);
@@ -131,11 +131,10 @@ namespace NetSwap.Client
         private void Recycle()
         {
             core.Reset();
-            Request = default;
+            Reset();
             read = null;
-            answer = default;
+            result = default!;
             error = null;
-            IsSettled = false;
             lock (Spares)
             {
                 if (Spares.Count < SparesAtMost)
