@@ -25,6 +25,8 @@ pub(crate) enum Step {
     Simulation,
     /// The client for Node.js works.
     Node,
+    /// The C# client does what it should, on Mono and on .NET 8.
+    Csharp,
     /// The release program builds and starts.
     Release,
     /// Every benchmark works.
@@ -35,7 +37,7 @@ pub(crate) enum Step {
 
 impl Step {
     /// Every step, in the order they run: the quick and telling ones first.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Format,
         Self::Adapters,
         Self::Clippy,
@@ -44,6 +46,7 @@ impl Step {
         Self::Tests,
         Self::Simulation,
         Self::Node,
+        Self::Csharp,
         Self::Release,
         Self::BenchSmoke,
         Self::Gate,
@@ -60,6 +63,7 @@ impl Step {
             Self::Tests => "tests",
             Self::Simulation => "simulation",
             Self::Node => "node",
+            Self::Csharp => "csharp",
             Self::Release => "release",
             Self::BenchSmoke => "bench-smoke",
             Self::Gate => "gate",
@@ -77,6 +81,7 @@ impl Step {
             Self::Tests => "all unit, integration and documentation tests pass",
             Self::Simulation => "2000 seeds of clients and a server in simulated time, every byte judged",
             Self::Node => "the client for Node.js passes its tests and the conformance suite",
+            Self::Csharp => "the C# client passes its tests and all client cases, on Mono and on .NET 8",
             Self::Release => "the release program builds, and answers --help and --version",
             Self::BenchSmoke => "every benchmark works, and all it is answered is right; nothing is timed",
             Self::Gate => "the core's hot paths take at most 5 % more instructions than their bounds",
@@ -94,6 +99,7 @@ impl Step {
             Self::Tests => steps::tests::run(workspace),
             Self::Simulation => steps::simulation::run(workspace).into(),
             Self::Node => steps::node::run(workspace),
+            Self::Csharp => steps::csharp::run(workspace),
             Self::Release => steps::release::run(workspace).into(),
             Self::BenchSmoke => steps::bench_smoke::run(workspace).into(),
             Self::Gate => steps::gate::run(workspace),

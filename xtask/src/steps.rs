@@ -3,6 +3,7 @@
 pub(crate) mod adapters;
 pub(crate) mod bench_smoke;
 pub(crate) mod clippy;
+pub(crate) mod csharp;
 pub(crate) mod docs;
 pub(crate) mod format;
 pub(crate) mod gate;

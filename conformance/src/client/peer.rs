@@ -259,15 +259,18 @@ impl Peer {
     /// The client has ended the connection; before that it has sent nothing more, unless `whatever` it has sent is
     /// welcome.
     pub(super) async fn is_closed(&mut self, whatever: bool) -> Result<(), String> {
-        while !self.ended {
-            if !self.read_more().await? {
-                break;
-            }
+        let mut reads = true;
+        while reads && !self.ended {
+            reads = self.read_more().await?;
             if whatever {
                 self.buffer.clear();
             }
         }
-        match (self.ended, self.buffer.is_empty() || whatever) {
+        if whatever {
+            // What had arrived when the connection had already ended.
+            self.buffer.clear();
+        }
+        match (self.ended, self.buffer.is_empty()) {
             (true, true) => Ok(()),
             (false, true) => {
                 Err(format!("the client has not ended the connection within {:?}", self.patience))
