@@ -2,6 +2,12 @@ import { connect, type Socket } from "node:net";
 import { noAnswer, notConnected } from "./errors.js";
 import type { Settings } from "./options.js";
 
+/**
+ * Milliseconds of silence after which the system asks whether the server is there: ten times, a second apart. Who only
+ * watches would never find out otherwise.
+ */
+const SILENCE = 50_000;
+
 /** The memory that a socket reads into, in bytes. */
 const READ_AT_MOST = 128 * 1024;
 
@@ -13,8 +19,8 @@ export interface Dialled {
 }
 
 /**
- * Connects a socket, within the time that there is; with `ref` it keeps the process alive meanwhile. Rejects with a NetSwapError of the kind `connect`, or with what the
- * signal has as its reason.
+ * Connects a socket, within the time that there is; with `ref` it keeps the process alive meanwhile. Rejects with a
+ * NetSwapError of the kind `connect`, or with what the signal has as its reason.
  */
 export function dial(
   settings: Settings, milliseconds: number, signal: AbortSignal | undefined, ref: boolean,
@@ -23,7 +29,7 @@ export function dial(
     let input: (bytes: Uint8Array) => boolean = () => true;
     const { host, port, bind } = settings;
     const socket = connect({
-      host, port, ...(bind !== undefined && { localAddress: bind }),
+      host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: SILENCE, ...(bind !== undefined && { localAddress: bind }),
       onread: {
         // Parts of a plain Uint8Array cost less than those of a Buffer.
         buffer: new Uint8Array(READ_AT_MOST),

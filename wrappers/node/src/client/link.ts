@@ -48,7 +48,6 @@ export class Link {
     this.#socket = socket;
     this.#owner = owner;
     this.machine = new Connection(config);
-    socket.setNoDelay(true);
     socket.on("error", (error) => this.#lost({ kind: "io", error }));
     socket.on("end", () => this.#lost({ kind: "ended" }));
     socket.on("close", () => this.#lost({ kind: "ended" }));
