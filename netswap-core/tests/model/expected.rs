@@ -19,11 +19,6 @@ enum Item {
     Watch(Watch),
     /// An ABORT, which comes for sure or in the place of what was not sent yet.
     Abort(bool),
-    /// The same, of an XID that was used again before its first ABORT had come: one may have stood for both, and for all
-    /// that was between them.
-    Merged,
-    /// A reply of which nobody can tell whether it has come: one like it has, from before such an ABORT or from after it.
-    Maybe(Message),
 }
 
 /// What a watch has been told.
@@ -96,33 +91,15 @@ impl Expected {
         let xid = message.xid;
         let queue = self.queues.get_mut(&xid).unwrap_or_else(|| panic!("{message:?} answers nothing"));
         loop {
-            let is_abort = |item: &Item| matches!(item, Item::Abort(_) | Item::Merged);
-            let abort = queue.iter().position(is_abort);
+            let abort = queue.iter().position(|item| matches!(item, Item::Abort(_)));
             match queue.front_mut() {
                 // All that it would have replaced has come.
                 Some(Item::Abort(false)) => {
                     queue.pop_front();
                     continue;
                 }
-                Some(Item::Merged) if message.code != 255 => {
-                    queue.pop_front();
-                    continue;
-                }
-                Some(Item::Maybe(expected)) => {
-                    let came = expected == message;
-                    queue.pop_front();
-                    if !came {
-                        continue;
-                    }
-                }
                 Some(Item::Reply(expected)) if expected == message => {
                     queue.pop_front();
-                    let merged = queue.iter().rposition(|item| matches!(item, Item::Merged));
-                    if let Some(after) = merged.and_then(|at| queue.get_mut(at + 1))
-                        && matches!(after, Item::Reply(other) if other == message)
-                    {
-                        *after = Item::Maybe(message.clone());
-                    }
                 }
                 Some(Item::Watch(watch)) if message.code != 255 => {
                     if watch.receive(message, store) {
@@ -137,9 +114,6 @@ impl Expected {
                     let abandoned = abort.filter(|_| *message == wire::aborted(xid));
                     let upto = abandoned.unwrap_or_else(|| panic!("{message:?} in the place of {front:?}"));
                     queue.drain(..=upto);
-                    if let Some(last) = queue.iter().rposition(is_abort) {
-                        queue[last] = Item::Merged;
-                    }
                 }
             }
             break;
@@ -154,13 +128,12 @@ impl Expected {
     pub(crate) fn assert_settled<'a>(&self, standing: impl Fn(u32) -> Option<&'a Standing>) {
         assert!(self.over || self.last_word.is_none(), "the last word is missing");
         for (xid, queue) in &self.queues {
-            let merged = queue.iter().rposition(|item| matches!(item, Item::Merged));
-            for item in queue.iter().skip(merged.map_or(0, |at| at + 1)) {
+            for item in queue {
                 match item {
                     Item::Reply(message) => panic!("{message:?} is missing"),
                     Item::Abort(true) => panic!("the ABORT of {xid} is missing"),
                     // It was ignored.
-                    Item::Abort(false) | Item::Merged | Item::Maybe(_) => {}
+                    Item::Abort(false) => {}
                     Item::Watch(watch) if watch.silent => {}
                     Item::Watch(watch) => {
                         assert_eq!(watch.end, None, "the end of watch {xid} is missing");

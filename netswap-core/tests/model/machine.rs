@@ -1,6 +1,6 @@
 //! The machine: what happens is done to the server, byte by byte, and to the naive one, and they are compared.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -90,6 +90,8 @@ pub(crate) struct Client {
     pub(crate) uploads: Vec<VecDeque<Vec<u8>>>,
     next_xid: u32,
     xids: Vec<u32>,
+    /// XIDs that it has given up, and whether it has used them again since.
+    given_up: BTreeMap<u32, bool>,
 }
 
 pub(crate) struct Play {
@@ -272,6 +274,11 @@ impl Play {
                 };
                 let xid = xid.unwrap_or(7);
                 let client = &mut self.clients[at];
+                // One ABORT may stand for all that is under an XID that is used again before its terminal (§2.5): nobody
+                // could tell what is still to come.
+                if *client.given_up.entry(xid).or_insert(false) {
+                    return None;
+                }
                 client.uploads.retain(|upload| upload.front().is_none_or(|it| it[..4] != xid.to_be_bytes()));
                 client.pipe.push_back(abort(xid));
                 self.deliver(at, &Cut::Packets(1));
@@ -330,6 +337,7 @@ impl Play {
             uploads: Vec::new(),
             next_xid: self.first_xid,
             xids: Vec::new(),
+            given_up: BTreeMap::new(),
         });
         let now = self.now();
         self.naive.connect(who, now);
@@ -347,6 +355,9 @@ impl Play {
             let recent = client.xids.len().min(8);
             client.xids[client.xids.len() - 1 - usize::from(ask.xid) % recent]
         };
+        if let Some(used_again) = client.given_up.get_mut(&xid) {
+            *used_again = true;
+        }
         let request = requests::make(ask, xid, &self.naive.store, &self.owners);
         self.clients[at].uploads.push(request);
     }
