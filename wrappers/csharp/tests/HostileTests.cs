@@ -165,6 +165,8 @@ namespace NetSwap.Tests
             using var server = new Pretender(_ => Thread.Sleep(2));
             NetSwapOptions options = Fast(server.Address);
             options.FirstReconnectDelay = options.LongestReconnectDelay = TimeSpan.FromMilliseconds(1);
+            int before = OpenFiles();
+            Assert.That(before, Directory.Exists("/proc/self/fd") ? Is.GreaterThan(3) : Is.Zero);
             NetSwapClient client = await NetSwapClient.ConnectAsync(options);
             await Place.UntilAsync(() => server.Connections > 50);
             client.Dispose();
@@ -176,7 +178,12 @@ namespace NetSwap.Tests
             await Task.Delay(100);
             Assert.That(server.Connections, Is.EqualTo(connections));
             Assert.That(client.IsClosed);
+            await Place.UntilAsync(() => OpenFiles() <= before + 5);
         }
+
+        // Descriptors of this process, where the system tells.
+        private static int OpenFiles() =>
+            Directory.Exists("/proc/self/fd") ? Directory.GetFileSystemEntries("/proc/self/fd").Length : 0;
 
         private static Action<Socket> Saying(byte[] bytes) => socket =>
         {

@@ -87,6 +87,22 @@ namespace NetSwap.Tests
             await other.DeleteAsync(pointer);
         }
 
+        [Test]
+        public async Task A_download_that_is_given_up_while_its_stream_is_stuck_lets_others_go_on()
+        {
+            NetworkPointer pointer = await client.CreateAsync(new byte[20_000_000], RecordAccess.Read);
+            await using NetSwapClient own = await NetSwapClient.ConnectAsync(server.Address);
+            using var giving = new CancellationTokenSource();
+            Task<long> stuck = own.ResolveIntoAsync(pointer, new Stuck(), null, giving.Token).AsTask();
+            await Task.Delay(200);
+            giving.Cancel();
+            await Place.FailsAsync<CallCanceledException>(() => stuck);
+            Task ping = own.PingAsync(Bytes("x")).AsTask();
+            Assert.That(await Task.WhenAny(ping, Task.Delay(5000)), Is.SameAs(ping));
+            await ping;
+            await client.DeleteAsync(pointer);
+        }
+
         private static void Cancel(bool now, CancellationTokenSource source)
         {
             if (now)
@@ -156,6 +172,10 @@ namespace NetSwap.Tests
                 given += count;
                 return count;
             }
+
+            public override async ValueTask WriteAsync(
+                ReadOnlyMemory<byte> source, CancellationToken cancellationToken = default) =>
+                await Task.Delay(Timeout.Infinite, cancellationToken);
         }
     }
 }

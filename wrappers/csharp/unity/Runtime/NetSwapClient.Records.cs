@@ -157,7 +157,7 @@ namespace NetSwap
             NetworkPointer pointer, Func<byte[], CancellationToken, ValueTask<ReadOnlyMemory<byte>>> change,
             CancellationToken token)
         {
-            var random = new Random();
+            var random = new Random(Guid.NewGuid().GetHashCode());
             for (int most = 1; ; most = Math.Min(most * 2, LongestWait))
             {
                 RecordSnapshot? old = await ResolveIfChangedAsync(pointer, 0, token).ConfigureAwait(false);

@@ -10,7 +10,8 @@ namespace NetSwap.Client
     /// </summary>
     internal sealed class Delays
     {
-        private readonly Random random = new Random();
+        // Seeded so that clients of the same moment differ.
+        private readonly Random random = new Random(Guid.NewGuid().GetHashCode());
         private readonly long first;
         private readonly long longest;
         private long next;

@@ -41,6 +41,9 @@ namespace NetSwap.Client
         private bool isOver;
         private bool isEnding;
 
+        // Whether nothing is read until the machine wants input again.
+        private bool isPaused;
+
         public Link(Session session, Socket socket, in ConnectionConfig config)
         {
             this.session = session;
@@ -80,13 +83,7 @@ namespace NetSwap.Client
         /// <summary>The caller has taken so many bytes of pieces or changes.</summary>
         public void Consumed(Transaction transaction, long count)
         {
-            bool waited = !Machine.WantsRead;
             Machine.Consumed(transaction, count, Session.Now);
-            if (waited && Machine.WantsRead)
-            {
-                toRead.Set();
-            }
-
             Moved();
         }
 
@@ -175,7 +172,8 @@ namespace NetSwap.Client
             using (gate.Enter())
             {
                 over = isOver;
-                return !over && (Machine.WantsRead || isEnding);
+                isPaused = !Machine.WantsRead && !isEnding;
+                return !over && !isPaused;
             }
         }
 
@@ -306,6 +304,12 @@ namespace NetSwap.Client
             if (Machine.WantsWrite)
             {
                 toWrite.Set();
+            }
+
+            if (isPaused && Machine.WantsRead)
+            {
+                isPaused = false;
+                toRead.Set();
             }
 
             WatchClock();

@@ -132,6 +132,7 @@ namespace NetSwap.Client
         {
             core.Reset();
             Reset();
+            Session = null!;
             read = null;
             result = default!;
             error = null;
