@@ -344,3 +344,33 @@ fn thousands_of_watches_on_one_record_and_on_one_each() {
     assert_eq!(world.bytes(), 0);
     world.assert_silence();
 }
+
+#[test]
+fn news_wait_until_their_bytes_have_room_beside_those_that_are_left_to_replies() {
+    // A quarter of 4000 bytes is left to replies, the echo of a PING takes 1390 and a notification without data 18: 1592
+    // are left to the data of another.
+    for (len, waits) in [(1591, false), (1592, false), (1593, true)] {
+        for part in [false, true] {
+            let mut world = World::with(|config| config.limits.queued_bytes = 4000);
+            let (owner, watcher) = (world.connect("127.0.0.1"), world.connect("127.0.0.2"));
+            let record = world.create(owner, 1, pattern(2000));
+            assert_eq!(world.exchange(watcher, watch(9, record, true)).len(), 2);
+            assert_eq!(world.exchange(watcher, watch(8, record, false)), [version(8, 1)]);
+            world.send(watcher, ping(7, pattern(1380)));
+            let (request, news) = if part {
+                (wire::write_range(1, record, 5, vec![6; len]), patched(9, 2, 5, vec![6; len]))
+            } else {
+                (wire::about(1, op::REPLACE, record, vec![6; len]), pushed(9, 2, vec![6; len]))
+            };
+            world.send(owner, request);
+            assert_eq!(world.replies(owner), [version(1, 2)]);
+            // Those without data have room in any case, and say that there is something new.
+            let queued = if waits { 2 } else { 3 };
+            assert_eq!(world.output(watcher).messages(), queued, "{len}, {part}");
+            let mut told = world.replies(watcher);
+            told.sort_by_key(|it| it.xid);
+            assert_eq!(told, [ok(7, pattern(1380)), noticed(8, 2), news], "{len}, {part}");
+            world.assert_silence();
+        }
+    }
+}
