@@ -429,6 +429,28 @@ mod tests {
     }
 
     #[test]
+    fn what_happens_before_news_are_taken_is_no_more_mail() {
+        let config = Config::new(Limits::new(1 << 20), IdentityKey([0; 16]), [0; 32]);
+        let (mut store, now) = (Store::new(config).unwrap(), Instant::ZERO);
+        let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), now) else { panic!() };
+        let created = store.create(peer.owner, Access::READ, None, now).unwrap();
+        let Reply::Created(pointer) = created else { panic!("{created:?}") };
+        store.watch(peer, Xid(1), pointer, true).unwrap();
+        for _ in 0..3 {
+            store.announce_write(pointer, None);
+            assert!(matches!(store.take_mail(peer.id)[..], [Mail::News(Xid(1))]));
+            // A slow watcher costs nothing.
+            for _ in 0..100 {
+                store.announce_write(pointer, None);
+                store.announce_rights(pointer, None, Some(Access::all()));
+                store.announce_request(pointer, Owner::new(7).unwrap());
+            }
+            assert!(store.take_mail(peer.id).is_empty());
+            assert_eq!(store.take_news(peer.id, Xid(1), u64::MAX).unwrap().len(), 3);
+        }
+    }
+
+    #[test]
     fn the_last_notifications_of_a_watch_are_no_more_than_is_said() {
         let owner = Owner::new(7).unwrap();
         let record = Record::new(owner, Access::READ, Version::FIRST, Data::default());
