@@ -284,6 +284,24 @@ fn while_replies_are_sent_after_a_violation_what_comes_is_thrown_away() {
 }
 
 #[test]
+fn what_is_due_for_others_does_not_end_the_draining() {
+    let (mut world, peer) = world();
+    let other = world.connect("127.0.0.2");
+    let record = world.create(other, 0, "x");
+    assert_eq!(world.ask(peer, header(1, 0, op::ABORT, 1)), malformed(1, 3));
+    assert_eq!(world.phase(peer), Phase::Draining);
+    for _ in 0..3 {
+        world.skip(Duration::from_millis(300));
+        world.wake();
+        assert_eq!(world.phase(peer), Phase::Draining);
+    }
+    world.skip(Duration::from_millis(100));
+    world.wake();
+    assert_eq!(world.phase(peer), Phase::Closed);
+    assert_eq!(world.ask(other, wire::about(2, op::DELETE, record, [])), wire::ok(2, []));
+}
+
+#[test]
 fn a_client_that_ends_its_stream_is_not_drained() {
     // After the answer was sent.
     let (mut world, peer) = world();
