@@ -319,6 +319,19 @@ fn too_many_bytes_of_replies_stop_the_reading() {
 }
 
 #[test]
+fn just_as_many_bytes_as_may_wait_stop_the_reading() {
+    let mut world = World::with(|config| config.limits.queued_bytes = 3000);
+    let peer = world.connect("127.0.0.1");
+    world.send(peer, (0..5).flat_map(|xid| ping(xid, pattern(490))).collect::<Vec<_>>());
+    world.send(peer, ping(5, pattern(489)));
+    assert!(world.wants_read(peer));
+    world.replies(peer);
+    world.send(peer, (0..6).flat_map(|xid| ping(xid, pattern(490))).collect::<Vec<_>>());
+    assert_eq!((world.output(peer).len(), world.wants_read(peer)), (3000, false));
+    assert_eq!(world.replies(peer).len(), 6);
+}
+
+#[test]
 fn one_large_reply_hides_neither_an_abort_nor_a_ping() {
     let mut world = World::with(|config| {
         config.limits.record = 6 << 20;
