@@ -1,4 +1,4 @@
-//! More connections than `netswap serve` has room for, or descriptors (fault 12 of assurance/README.md).
+//! More connections than `netswap serve` has room for, or descriptors (fault 12 of docs/ASSURANCE.md).
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 

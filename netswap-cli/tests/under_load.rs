@@ -1,4 +1,4 @@
-//! `netswap serve` ends while many are busy with it: killed (fault 18 of assurance/README.md) or asked to (fault 19).
+//! `netswap serve` ends while many are busy with it: killed (fault 18 of docs/ASSURANCE.md) or asked to (fault 19).
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 

@@ -14,7 +14,7 @@ use crate::{command, workspace::Workspace};
 /// How long a round looks in simulated time, and how long each fuzzer runs.
 const SLICE: Duration = Duration::from_secs(120);
 
-/// Cases of the model test in a round: some two minutes.
+/// Cases of the model test in a round: a few minutes.
 const MODEL_CASES: &str = "20000";
 
 /// The fuzz targets.
