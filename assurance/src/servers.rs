@@ -62,7 +62,6 @@ impl Adapter {
 fn tokio(options: ServerOptions) -> Running {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
-        .event_interval(4)
         .enable_all()
         .build()
         .unwrap();

@@ -27,6 +27,12 @@ pub trait Transport {
     /// Ready when the deadline may have come: one that has moved away may be found out when it would have been. Never
     /// ready without a deadline, or where time cannot be waited for.
     fn poll_deadline(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()>;
+
+    /// Has the task polled again after all others that are ready, and, where the runtime has a way to say so, after the
+    /// system was asked what has arrived.
+    fn yield_now(&mut self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
 }
 
 /// How a runtime looks up names, makes connections and waits.

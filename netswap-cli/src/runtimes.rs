@@ -7,10 +7,6 @@ use netswap_tokio::{ServerError, ServerHandle, ServerOptions};
 
 use crate::failure::{Exit, Failure};
 
-/// How many turns of connections go by before the system is asked what has arrived: few, or a busy connection would keep
-/// all others of its thread waiting.
-const EVENT_INTERVAL: u32 = 4;
-
 /// Why there was no server.
 pub(crate) enum NotServed {
     /// It cannot be set up.
@@ -47,7 +43,6 @@ pub(crate) fn tokio(
         None => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder
-        .event_interval(EVENT_INTERVAL)
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format_args!("cannot start the runtime: {error}")))?;

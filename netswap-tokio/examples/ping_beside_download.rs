@@ -14,7 +14,7 @@ use netswap_tokio::core::types::Access;
 use netswap_tokio::{Client, Error};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().event_interval(4).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(run())?)
 }
 

@@ -20,8 +20,8 @@ use crate::stream::Stream;
 
 /// A server that is bound to its address and serves as long as [`run`](Self::run) runs.
 ///
-/// It runs on any tokio runtime. On one with a single thread, set `event_interval` to 4 or so: after as many turns of
-/// connections at the latest the runtime asks the system what has arrived, and a connection's turn can take 256 KiB.
+/// It runs on any tokio runtime, with no particular settings. A connection that has much to move gives way to all others
+/// after 256 KiB.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

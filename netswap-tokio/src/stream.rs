@@ -1,7 +1,7 @@
 //! Streams of tokio's, for the state machines.
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -44,5 +44,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Stream<S> {
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         self.timer.poll(cx, deadline)
+    }
+
+    fn yield_now(&mut self, cx: &mut Context<'_>) {
+        // Its waker is called when the runtime has looked for new input, whether or not this is polled once more.
+        let _ = pin!(tokio::task::yield_now()).poll(cx);
     }
 }

@@ -82,7 +82,7 @@ impl<T: Transport> Connection<T> {
                 Err(cause) => return Poll::Ready(Ended::Lost(cause)),
             }
         }
-        cx.waker().wake_by_ref();
+        self.stream.yield_now(cx);
         Poll::Pending
     }
 

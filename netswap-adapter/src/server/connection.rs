@@ -92,7 +92,7 @@ impl<T: Transport> Connection<T> {
                 return Poll::Pending;
             }
         }
-        cx.waker().wake_by_ref();
+        self.stream.yield_now(cx);
         Poll::Pending
     }
 
