@@ -42,7 +42,7 @@ pub trait Engine {
     fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal>;
 
     /// Carries out a complete request.
-    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution;
+    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution;
 
     /// Takes what there is for a connection. Asked after every request of its own, and when the connection is
     /// [called](crate::connection::Connection::handle_mail) because there is something.

@@ -170,7 +170,7 @@ impl Engine for Roof<'_> {
         judged
     }
 
-    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution {
+    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
         let done = self.store.execute(peer, xid, request, now);
         self.deliver(now);
         done

@@ -32,7 +32,7 @@ impl Engine for Later {
         Ok(())
     }
 
-    fn execute(&mut self, _: Peer, xid: Xid, _: Request<Payload>, _: Instant) -> Execution {
+    fn execute(&mut self, _: Peer, xid: Xid, _: Request<Payload<'_>>, _: Instant) -> Execution {
         self.taken.push(xid);
         Execution::Later
     }

@@ -1,7 +1,6 @@
 //! The parts of the core, each alone: decode, assemble, execute, encode.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use bytes::{Buf, Bytes};
@@ -50,7 +49,7 @@ impl Engine for Nobody {
         Ok(())
     }
 
-    fn execute(&mut self, _: Peer, _: Xid, request: Request<Payload>, _: Instant) -> Execution {
+    fn execute(&mut self, _: Peer, _: Xid, request: Request<Payload<'_>>, _: Instant) -> Execution {
         drop(black_box(request));
         Execution::Done(Reply::Written(Version::FIRST))
     }
@@ -102,12 +101,6 @@ pub(crate) enum Act {
 /// The store carries out a request.
 pub(crate) fn execute(act: Act, len: usize, count: u64) -> Result<()> {
     let (mut store, peer) = store()?;
-    let budget = store.budget().clone();
-    let payload = |bytes: &[u8]| {
-        let mut payload = Payload::new(Arc::clone(&budget));
-        payload.extend(bytes, bytes.len());
-        payload
-    };
     let mut execute = |request| {
         let done = store.execute(peer, Xid(XID), request, START);
         match done {
@@ -117,18 +110,18 @@ pub(crate) fn execute(act: Act, len: usize, count: u64) -> Result<()> {
         }
     };
     let bytes = vec![1; len];
-    let create = |bytes| Request::CreateRecord { access: Access::READ, data: payload(bytes) };
-    let pointer = created(execute(create(&bytes))?)?;
+    let create = || Request::CreateRecord { access: Access::READ, data: Payload::Whole(&bytes) };
+    let pointer = created(execute(create())?)?;
     for _ in 0..count {
         match act {
             Act::Read => drop(execute(Request::ResolvePointer { pointer })?),
-            Act::Write => drop(execute(Request::ReplaceRecord { pointer, data: payload(&bytes) })?),
+            Act::Write => drop(execute(Request::ReplaceRecord { pointer, data: Payload::Whole(&bytes) })?),
             Act::Patch => {
-                let (offset, data) = (len as u32 / 2, payload(&bytes[..32]));
+                let (offset, data) = (len as u32 / 2, Payload::Whole(&bytes[..32]));
                 drop(execute(Request::WriteRange { pointer, offset, data })?);
             }
             Act::CreateAndDelete => {
-                let pointer = created(execute(create(&bytes))?)?;
+                let pointer = created(execute(create())?)?;
                 drop(execute(Request::DeleteRecord { pointer })?);
             }
         }

@@ -217,7 +217,7 @@ impl Engine for &Shared {
         judged
     }
 
-    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution {
+    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
         let mut store = self.store();
         let done = store.serve(peer, xid, request, now);
         self.release(store);

@@ -3,9 +3,9 @@
 use alloc::sync::Arc;
 
 use crate::error::Refusal;
-use crate::memory::{Budget, Overrun, Payload};
+use crate::memory::{Budget, Gathering, Overrun, Payload};
 use crate::time::Instant;
-use crate::wire::{Header, MAX_OPERANDS, Opcode, Request};
+use crate::wire::{FULL_PACKET, HEADER_LEN, Header, MAX_OPERANDS, MAX_PAYLOAD, Opcode, Request};
 
 /// A message from the client of which the last packet has not arrived whole.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Incoming {
     operands: [u8; MAX_OPERANDS],
     operands_len: usize,
     operands_missing: usize,
-    payload: Option<Payload>,
+    gathering: Option<Gathering>,
     /// How many bytes of data are declared.
     declared: usize,
 }
@@ -47,7 +47,7 @@ impl Incoming {
             operands: [0; MAX_OPERANDS],
             operands_len: 0,
             operands_missing: operands,
-            payload: opcode.filter(|opcode| opcode.has_data()).map(|_| Payload::new(budget.clone())),
+            gathering: opcode.filter(|opcode| opcode.has_data()).map(|_| Gathering::new(budget.clone())),
             declared,
         }
     }
@@ -60,8 +60,8 @@ impl Incoming {
             self.operands_len += operands.len();
             self.operands_missing -= operands.len();
         }
-        if let Some(payload) = &mut self.payload {
-            payload.extend(data, self.declared);
+        if let Some(gathering) = &mut self.gathering {
+            gathering.extend(data, self.declared);
         }
     }
 
@@ -73,33 +73,42 @@ impl Incoming {
             .map_err(Refusal::InvalidRequest)
     }
 
+    /// Takes whole packets after the first, none of which is the last.
+    pub(super) fn extend_by_packets(&mut self, packets: &[u8]) {
+        let Some(gathering) = &mut self.gathering else { return };
+        gathering.reserve(packets.len() / FULL_PACKET * MAX_PAYLOAD, self.declared);
+        for packet in packets.chunks_exact(FULL_PACKET) {
+            gathering.extend(&packet[HEADER_LEN..], self.declared);
+        }
+    }
+
     /// Counts bytes as unfinished.
     pub(super) fn charge(&mut self, bytes: usize) -> Result<(), Overrun> {
-        self.payload.as_mut().map_or(Ok(()), |payload| payload.charge_unfinished(bytes))
+        self.gathering.as_mut().map_or(Ok(()), |gathering| gathering.charge_unfinished(bytes))
     }
 
     /// Its last bytes passed a limit.
     pub(super) fn spoil(&mut self, overrun: Overrun) {
-        if let Some(payload) = &mut self.payload {
-            payload.spoil(overrun);
+        if let Some(gathering) = &mut self.gathering {
+            gathering.spoil(overrun);
         }
     }
 
     /// Bytes that count as unfinished.
     pub(super) fn unfinished(&self) -> usize {
-        self.payload.as_ref().map_or(0, Payload::unfinished)
+        self.gathering.as_ref().map_or(0, Gathering::unfinished)
     }
 
     /// The request is refused: drops what has arrived of it. How many bytes counted as unfinished.
     pub(super) fn discard(&mut self) -> usize {
         let unfinished = self.unfinished();
         self.state = State::Refused;
-        self.payload = None;
+        self.gathering = None;
         unfinished
     }
 
     /// The whole request.
-    pub(super) fn complete(self, request: Request<u32>, budget: &Arc<Budget>) -> Request<Payload> {
-        request.map(|_| self.payload.unwrap_or_else(|| Payload::new(budget.clone())))
+    pub(super) fn complete(self, request: Request<u32>) -> Request<Payload<'static>> {
+        request.map(|_| self.gathering.map_or(Payload::Whole(&[]), Payload::Gathered))
     }
 }

@@ -45,9 +45,9 @@ pub struct Connection {
     budget: Arc<Budget>,
     places: Places,
     reader: PacketReader,
-    /// The message whose packet is arriving.
+    /// The message whose packet came last, or is arriving.
     current: Option<Incoming>,
-    /// Messages that have begun and not ended, but for `current`.
+    /// The others that have begun and not ended.
     incoming: HashMap<Xid, Incoming, FixedState>,
     /// How many of all these were refused.
     discarding: u32,

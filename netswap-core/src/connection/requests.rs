@@ -11,7 +11,9 @@ use crate::error::{Quota, Refusal, Violation};
 use crate::memory::{Data, Overrun, Payload};
 use crate::time::Instant;
 use crate::types::{Pointer, Xid};
-use crate::wire::{ABORT, Fragment, Header, Message, Opcode, Operands, Reply, Request};
+use crate::wire::{
+    ABORT, FULL_PACKET, Fragment, Header, MAX_PAYLOAD, Message, Opcode, Operands, Reply, Request, take_run,
+};
 
 /// Of the reply bytes that may wait, how many news leave to replies, where that is less than a quarter.
 const KEPT_FREE_OF_NEWS: u64 = 1 << 20;
@@ -43,12 +45,12 @@ impl Connection {
 
     /// Whether it needs none but its own places for requests and replies.
     fn has_enough_places_of_its_own(&self) -> bool {
-        self.incoming.len() < OWN_REQUESTS && self.replies() < OWN_REPLIES
+        self.incoming.len() + usize::from(self.current.is_some()) < OWN_REQUESTS && self.replies() < OWN_REPLIES
     }
 
     /// Unfinished requests that were not refused.
     fn open_requests(&self) -> usize {
-        // One whose next packet is arriving is not with the others.
+        // The latest is not with the others.
         let arriving = self.current.iter().filter(|message| message.state != State::Begun);
         self.incoming.len() + arriving.count() - self.discarding as usize
     }
@@ -91,6 +93,7 @@ impl Connection {
 
     pub(super) fn read_packets(&mut self, input: &mut &[u8], now: Instant, engine: &mut impl Engine) {
         while self.is_reading_packets() && self.has_room() {
+            self.read_run(input, now);
             let Some(fragment) = self.reader.next(input) else { break };
             if let Err(violation) = self.handle_fragment(&fragment, now, engine) {
                 self.violated(fragment.header.xid, violation, now, engine);
@@ -106,6 +109,29 @@ impl Connection {
         }
     }
 
+    /// Reads the packets that continue the message of the latest one, as far as they are nothing but more of its data.
+    fn read_run(&mut self, input: &mut &[u8], now: Instant) {
+        if self.reader.is_inside_packet() {
+            return;
+        }
+        let Some(message) = self.current.as_mut().filter(|it| matches!(it.state, State::Accepted(_))) else {
+            return;
+        };
+        let (mut header, mut rest) = (message.header, *input);
+        let run = take_run(&mut header, &mut rest);
+        let bytes = run.len() / FULL_PACKET * MAX_PAYLOAD;
+        let limit = self.config.limits.connection_unfinished;
+        // Where a limit is passed, the packets are read one by one, to find the one that passes it.
+        if bytes == 0 || self.unfinished.saturating_add(bytes as u64) > limit || message.charge(bytes).is_err() {
+            return;
+        }
+        self.unfinished += bytes as u64;
+        message.extend_by_packets(run);
+        message.header = header;
+        message.last_packet = self.clocks.reading_time(now);
+        *input = rest;
+    }
+
     fn handle_fragment(
         &mut self,
         fragment: &Fragment<'_>,
@@ -116,7 +142,11 @@ impl Connection {
             if fragment.header.opcode == ABORT {
                 return self.handle_abort(fragment.header, engine);
             }
-            self.open_packet(fragment.header)?;
+            let begins = self.take_message(fragment.header.xid);
+            if begins.is_none() && fragment.closes && fragment.header.is_last() {
+                return self.handle_whole(fragment, now, engine);
+            }
+            self.open_packet(begins, fragment.header)?;
         }
         let Some(message) = &mut self.current else { return Ok(()) };
         message.extend(fragment.payload);
@@ -128,16 +158,36 @@ impl Connection {
         self.close_packet(message, now, engine)
     }
 
-    /// A packet begins: the next of a message that has begun, or a new message's first.
-    fn open_packet(&mut self, header: Header) -> Result<(), Violation> {
-        if !self.incoming.is_empty()
-            && let Some(mut message) = self.incoming.remove(&header.xid)
-        {
-            let expected = message.header.continuation();
-            message.header = header;
-            self.current = Some(message);
-            return if expected == Some(header) { Ok(()) } else { Err(Violation::Continuation) };
+    /// The message that has begun under an id, to be gone on with.
+    fn take_message(&mut self, xid: Xid) -> Option<Incoming> {
+        match &self.current {
+            Some(message) if message.header.xid == xid => self.current.take(),
+            _ if self.incoming.is_empty() => None,
+            _ => self.incoming.remove(&xid),
         }
+    }
+
+    /// A packet begins: the next of a message that has begun, or a new message's first.
+    fn open_packet(&mut self, begun: Option<Incoming>, header: Header) -> Result<(), Violation> {
+        let message = match begun {
+            Some(mut message) => {
+                let expected = message.header.continuation();
+                message.header = header;
+                if expected != Some(header) {
+                    return Err(Violation::Continuation);
+                }
+                message
+            }
+            None => Incoming::new(header, self.opcode_of(header)?, &self.budget),
+        };
+        if let Some(other) = self.current.replace(message) {
+            self.incoming.insert(other.header.xid, other);
+        }
+        Ok(())
+    }
+
+    /// The operation of a new message, if it may begin at all.
+    fn opcode_of(&self, header: Header) -> Result<Option<Opcode>, Violation> {
         if self.standing.contains(&header.xid) {
             return Err(Violation::XidInUse);
         }
@@ -146,8 +196,34 @@ impl Connection {
         if opcode.is_none() && u64::from(header.remaining) > largest {
             return Err(Violation::UnknownOpcode);
         }
-        self.current = Some(Incoming::new(header, opcode, &self.budget));
+        Ok(opcode)
+    }
+
+    /// A message of one packet that has arrived whole: its data are used where they lie.
+    fn handle_whole(
+        &mut self,
+        packet: &Fragment<'_>,
+        now: Instant,
+        engine: &mut impl Engine,
+    ) -> Result<(), Violation> {
+        self.clocks.packet_ended();
+        let Header { xid, access, remaining, .. } = packet.header;
+        let opcode = self.opcode_of(packet.header)?;
+        let operands = opcode.map_or(0, Opcode::operand_len).min(packet.payload.len());
+        let (operands, data) = packet.payload.split_at(operands);
+        let request = opcode.ok_or(Refusal::UnsupportedOp).and_then(|opcode| {
+            Request::parse(opcode, access, remaining, operands).map_err(Refusal::InvalidRequest)
+        });
+        match request {
+            Ok(request) => self.execute(xid, request.map(|_| Payload::Whole(data)), now, engine),
+            Err(refusal) => self.refuse(xid, opcode, refusal, engine),
+        }
         Ok(())
+    }
+
+    fn refuse(&mut self, xid: Xid, opcode: Option<Opcode>, refusal: Refusal, engine: &mut impl Engine) {
+        engine.note(Incident::Refused(opcode, refusal));
+        self.output.push(xid, Reply::<Data>::Refused(refusal).encode());
     }
 
     /// A packet has arrived whole, with the message so far.
@@ -178,8 +254,7 @@ impl Connection {
         match judged {
             Some(Ok(request)) if last => {
                 self.unfinished -= message.unfinished() as u64;
-                let budget = self.budget.clone();
-                self.execute(xid, message.complete(request, &budget), now, engine);
+                self.execute(xid, message.complete(request), now, engine);
                 return Ok(());
             }
             Some(Ok(request)) => message.state = State::Accepted(request),
@@ -188,8 +263,7 @@ impl Connection {
                 if !last && (too_many || !self.has_place_beside(self.discarding as usize)) {
                     return Err(Violation::TooManyDiscarded);
                 }
-                engine.note(Incident::Refused(message.opcode, refusal));
-                self.output.push(xid, Reply::<Data>::Refused(refusal).encode());
+                self.refuse(xid, message.opcode, refusal, engine);
                 if last {
                     // A message of one packet: nothing of it counted.
                     return Ok(());
@@ -200,7 +274,7 @@ impl Connection {
             None => {}
         }
         message.last_packet = self.clocks.reading_time(now);
-        self.incoming.insert(xid, message);
+        self.current = Some(message);
         Ok(())
     }
 
@@ -245,7 +319,7 @@ impl Connection {
         Ok(())
     }
 
-    fn execute(&mut self, xid: Xid, request: Request<Payload>, now: Instant, engine: &mut impl Engine) {
+    fn execute(&mut self, xid: Xid, request: Request<Payload<'_>>, now: Instant, engine: &mut impl Engine) {
         match engine.execute(self.peer, xid, request, now) {
             Execution::Done(reply) => self.reply(xid, reply, engine),
             Execution::Later => self.executing.push(xid),
@@ -278,10 +352,8 @@ impl Connection {
     fn list(&self, mut pointers: Vec<Pointer>) -> Result<Message<Data>, Refusal> {
         pointers.sort_unstable();
         let message = Reply::<Vec<u8>>::Pointers(pointers).encode();
-        let mut payload = Payload::new(self.budget.clone());
-        payload.extend(&message.body, message.body.len());
-        let Message { opcode, access, operands, .. } = message;
-        Ok(Message { opcode, access, operands, body: payload.settle()? })
+        let Message { opcode, access, operands, body } = message;
+        Ok(Message { opcode, access, operands, body: Payload::Whole(&body).settle(&self.budget)? })
     }
 
     /// The client abandons a transaction (docs/PROTOCOL.md §2.5).
@@ -292,7 +364,7 @@ impl Connection {
         self.clocks.packet_ended();
         let xid = header.xid;
         let mut abandoned = false;
-        if let Some(message) = self.incoming.remove(&xid) {
+        if let Some(message) = self.take_message(xid) {
             if message.state == State::Refused {
                 // Its refusal was its terminal.
                 self.discarding -= 1;

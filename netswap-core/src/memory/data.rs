@@ -134,6 +134,42 @@ impl Data {
         Ok(true)
     }
 
+    /// Writes bytes in the place of as many others, where nobody else holds them and no room is left; whether it did.
+    pub(super) fn overwrite(&mut self, bytes: &[u8]) -> bool {
+        let Some(block) = self.block.as_mut().and_then(Arc::get_mut) else { return false };
+        let fits = block.charged == bytes.len() && block.bytes.len() == bytes.len();
+        if fits {
+            block.bytes.copy_from_slice(bytes);
+        }
+        fits
+    }
+
+    /// Puts bytes, of which the budget counts `charged` already, in the place of these, which are given back. Unless
+    /// somebody else still holds these, only the growth is charged.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed; these stay as they were, and nothing is charged for the others.
+    pub(super) fn replace(
+        &mut self,
+        bytes: Vec<u8>,
+        charged: usize,
+        budget: &Arc<Budget>,
+    ) -> Result<Self, Overrun> {
+        let given_up = self.give_up_charge(budget);
+        let (have, need) = (charged + given_up, bytes.len());
+        if need <= have {
+            budget.release(have - need);
+        } else if let Err(overrun) = budget.charge(need - have) {
+            if given_up > 0 {
+                self.take_back_charge(budget);
+            }
+            budget.release(charged);
+            return Err(overrun);
+        }
+        Ok(core::mem::replace(self, Self::charged(bytes, budget.clone())))
+    }
+
     /// What the budget would get back if this holder let go.
     pub(super) fn own_charge(&self) -> usize {
         let own = self.block.as_ref().filter(|block| Arc::strong_count(block) == 1);
@@ -148,10 +184,10 @@ impl Data {
     }
 
     /// Undoes `give_up_charge`.
-    pub(super) fn take_back_charge(&mut self, budget: &Arc<Budget>) -> usize {
-        let Some(block) = self.block.as_mut().and_then(Arc::get_mut) else { return 0 };
-        block.budget = Some(budget.clone());
-        block.charged
+    fn take_back_charge(&mut self, budget: &Arc<Budget>) {
+        if let Some(block) = self.block.as_mut().and_then(Arc::get_mut) {
+            block.budget = Some(budget.clone());
+        }
     }
 }
 

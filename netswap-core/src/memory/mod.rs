@@ -4,14 +4,16 @@
 //! hold (docs/PROTOCOL.md §7, total bytes). It can be shared between threads.
 
 mod data;
+mod gathering;
 mod payload;
 mod places;
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 pub use data::Data;
+pub use gathering::Gathering;
+pub(crate) use gathering::extend;
 pub use payload::Payload;
-pub(crate) use payload::extend;
 pub(crate) use places::Places;
 
 use crate::error::{Quota, Refusal};
@@ -117,6 +119,9 @@ impl Gauge {
     }
 
     fn charge(&self, bytes: usize) -> Result<(), u64> {
+        if bytes == 0 {
+            return Ok(());
+        }
         let grown = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
         self.used.fetch_update(Relaxed, Relaxed, grown).map(drop).map_err(|_| self.limit as u64)
     }
@@ -127,7 +132,9 @@ impl Gauge {
     }
 
     fn release(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Relaxed);
+        if bytes > 0 {
+            self.used.fetch_sub(bytes, Relaxed);
+        }
     }
 }
 
@@ -140,7 +147,7 @@ mod tests {
     #[test]
     fn bytes_are_counted_until_their_last_holder_lets_go() {
         let budget = Arc::new(Budget::new(100, 40, 1));
-        let mut payload = Payload::new(budget.clone());
+        let mut payload = Gathering::new(budget.clone());
         payload.charge_unfinished(30).unwrap();
         assert_eq!(payload.charge_unfinished(11), Err(Overrun::Unfinished(40)));
         assert_eq!(payload.charge_unfinished(71), Err(Overrun::Total(100)));
@@ -160,13 +167,13 @@ mod tests {
     #[test]
     fn a_dropped_or_refused_payload_leaves_nothing_behind() {
         let budget = Arc::new(Budget::new(100, 100, 1));
-        let mut payload = Payload::new(budget.clone());
+        let mut payload = Gathering::new(budget.clone());
         payload.charge_unfinished(60).unwrap();
         payload.extend(&[0; 101], 101);
         assert_eq!(payload.settle(), Err(Overrun::Total(100)));
         assert_eq!((budget.used(), budget.unfinished()), (0, 0));
 
-        let mut payload = Payload::new(budget.clone());
+        let mut payload = Gathering::new(budget.clone());
         payload.charge_unfinished(60).unwrap();
         drop(payload);
         assert_eq!((budget.used(), budget.unfinished()), (0, 0));
@@ -176,7 +183,7 @@ mod tests {
     fn data_in_the_place_of_others_cost_their_growth() {
         let budget = Arc::new(Budget::new(100, 100, 1));
         let payload = |len| {
-            let mut payload = Payload::new(budget.clone());
+            let mut payload = Gathering::new(budget.clone());
             payload.extend(&[1; 200][..len], len);
             payload
         };

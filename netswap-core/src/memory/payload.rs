@@ -1,73 +1,32 @@
-//! The payload of a request while it arrives.
+//! The data of a request that is complete.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Budget, Data, Overrun};
+use super::{Budget, Data, Gathering, Overrun};
 
-/// The payload of a request while it arrives, in a buffer of its own that becomes the record's data.
-///
-/// The buffer follows the bytes that came, never the length that was declared.
-pub struct Payload {
-    budget: Arc<Budget>,
-    data: Vec<u8>,
-    charged: usize,
-    unfinished: usize,
-    /// The limit that its last bytes passed.
-    overrun: Option<Overrun>,
+/// The data of a request that is complete.
+pub enum Payload<'a> {
+    /// They came in one piece and lie where they came: they count when they are kept.
+    Whole(&'a [u8]),
+    /// They came in several packets, in a buffer that can become the record's.
+    Gathered(Gathering),
 }
 
-impl Payload {
-    /// An empty payload.
-    #[must_use]
-    pub fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, data: Vec::new(), charged: 0, unfinished: 0, overrun: None }
-    }
-
-    /// Adds bytes that arrived, of data that are expected to have `expected` bytes in all.
-    pub fn extend(&mut self, bytes: &[u8], expected: usize) {
-        extend(&mut self.data, bytes, expected);
-    }
-
-    /// Counts bytes of the request as unfinished.
-    ///
-    /// # Errors
-    ///
-    /// Which limit would be passed, the total's first; nothing was charged.
-    pub fn charge_unfinished(&mut self, bytes: usize) -> Result<(), Overrun> {
-        self.budget.charge(bytes)?;
-        self.budget.unfinished.charge(bytes).map_err(|limit| {
-            self.budget.release(bytes);
-            Overrun::Unfinished(limit)
-        })?;
-        self.charged += bytes;
-        self.unfinished += bytes;
-        Ok(())
-    }
-
-    /// Remembers that its last bytes passed a limit, so that it can never be settled. Whoever would settle it thus
-    /// learns of that in its turn, after whatever else is wrong with the request.
-    pub fn spoil(&mut self, overrun: Overrun) {
-        self.overrun = Some(overrun);
-    }
-
-    /// Bytes that count as unfinished.
-    #[must_use]
-    pub fn unfinished(&self) -> usize {
-        self.unfinished
-    }
-
-    /// Bytes of data so far.
+impl Payload<'_> {
+    /// Bytes of data.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.data.len()
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Gathered(gathering) => gathering.len(),
+        }
     }
 
     /// Whether there are no data.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
+        self.len() == 0
     }
 
     /// Judges whether the last bytes passed the budget's total.
@@ -76,9 +35,9 @@ impl Payload {
     ///
     /// They did.
     pub fn check_total(&self) -> Result<(), Overrun> {
-        match self.overrun {
-            Some(total @ Overrun::Total(_)) => Err(total),
-            _ => Ok(()),
+        match self {
+            Self::Gathered(gathering) => gathering.check_total(),
+            Self::Whole(_) => Ok(()),
         }
     }
 
@@ -88,7 +47,10 @@ impl Payload {
     ///
     /// A limit was passed when their last came.
     pub fn bytes(&self) -> Result<&[u8], Overrun> {
-        self.overrun.map_or(Ok(&self.data), Err)
+        match self {
+            Self::Whole(bytes) => Ok(bytes),
+            Self::Gathered(gathering) => gathering.bytes(),
+        }
     }
 
     /// Makes these bytes data to be kept, charged with their length and no longer unfinished.
@@ -96,10 +58,11 @@ impl Payload {
     /// # Errors
     ///
     /// The budget's total would be passed, or a limit was when its last bytes came; the bytes are gone.
-    pub fn settle(self) -> Result<Data, Overrun> {
-        let mut data = Data::default();
-        self.settle_into(&mut data)?;
-        Ok(data)
+    pub fn settle(self, budget: &Arc<Budget>) -> Result<Data, Overrun> {
+        match self {
+            Self::Whole(bytes) => Data::copy(bytes, budget),
+            Self::Gathered(gathering) => gathering.settle(),
+        }
     }
 
     /// Judges whether [`settle_into`](Self::settle_into) would pass the budget's total as things stand.
@@ -107,10 +70,11 @@ impl Payload {
     /// # Errors
     ///
     /// It would, or the last bytes did.
-    pub fn fits_in_place_of(&self, place: &Data) -> Result<(), Overrun> {
-        self.check_total()?;
-        let have = self.charged + place.own_charge();
-        self.budget.allow(self.data.len().saturating_sub(have))
+    pub fn fits_in_place_of(&self, place: &Data, budget: &Budget) -> Result<(), Overrun> {
+        match self {
+            Self::Whole(bytes) => budget.allow(bytes.len().saturating_sub(place.own_charge())),
+            Self::Gathered(gathering) => gathering.fits_in_place_of(place),
+        }
     }
 
     /// Makes these bytes data to be kept in the place of others, which are given back to be dropped where it suits.
@@ -120,67 +84,17 @@ impl Payload {
     ///
     /// The budget's total would be passed, or a limit was when its last bytes came; the others stay as they were and
     /// these bytes are gone.
-    pub fn settle_into(mut self, place: &mut Data) -> Result<Data, Overrun> {
-        if let Some(overrun) = self.overrun {
-            return Err(overrun);
+    pub fn settle_into(self, place: &mut Data, budget: &Arc<Budget>) -> Result<Data, Overrun> {
+        match self {
+            Self::Whole(bytes) if place.overwrite(bytes) => Ok(Data::default()),
+            Self::Whole(bytes) => place.replace(bytes.to_vec(), 0, budget),
+            Self::Gathered(gathering) => gathering.settle_into(place),
         }
-        let len = self.data.len();
-        self.charged += place.give_up_charge(&self.budget);
-        if let Some(more) = len.checked_sub(self.charged).filter(|more| *more > 0) {
-            if let Err(overrun) = self.budget.charge(more) {
-                self.charged -= place.take_back_charge(&self.budget);
-                return Err(overrun);
-            }
-        } else {
-            self.budget.release(self.charged - len);
-        }
-        self.charged = 0;
-        let bytes = core::mem::take(&mut self.data);
-        Ok(core::mem::replace(place, Data::charged(bytes, self.budget.clone())))
     }
 }
 
-/// Adds bytes that arrived to data that are expected to have `expected` bytes in all.
-///
-/// The buffer doubles as it grows and stops at `expected`: it follows the bytes that came, never the length that was
-/// declared, and ends without slack.
-pub(crate) fn extend(data: &mut Vec<u8>, bytes: &[u8], expected: usize) {
-    let needed = data.len() + bytes.len();
-    if needed > data.capacity() {
-        let capacity = needed.max(data.capacity().saturating_mul(2)).min(expected.max(needed));
-        data.reserve_exact(capacity - data.len());
-    }
-    data.extend_from_slice(bytes);
-}
-
-impl Drop for Payload {
-    fn drop(&mut self) {
-        self.budget.release(self.charged);
-        self.budget.unfinished.release(self.unfinished);
-    }
-}
-
-impl fmt::Debug for Payload {
+impl fmt::Debug for Payload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Payload({} bytes)", self.data.len())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_buffer_follows_the_bytes_that_came() {
-        let mut payload = Payload::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)));
-        for packet in 1..=200 {
-            payload.extend(&[1; 1390], 4_000_000_000);
-            assert!(payload.data.capacity() <= 2 * packet * 1390);
-        }
-        let mut payload = Payload::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)));
-        while payload.len() < 100_000 {
-            payload.extend(&[1; 1000], 100_000);
-        }
-        assert_eq!(payload.data.capacity(), 100_000);
+        write!(f, "Payload({} bytes)", self.len())
     }
 }

@@ -22,7 +22,7 @@ impl Engine for Store {
         self.check(peer.owner, request, |len| *len as usize)
     }
 
-    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution {
+    fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
         let done = self.serve(peer, xid, request, now);
         self.trash.clear();
         done
@@ -53,7 +53,7 @@ impl Engine for Store {
 impl Store {
     /// Carries out a complete request. What it made superfluous is left in the [trash](Self::take_trash), and whom it
     /// concerns besides is [told](Self::take_woken).
-    pub fn serve(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Execution {
+    pub fn serve(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
         self.expire(now);
         let opcode = request.opcode();
         let done = match self.check(peer.owner, &request, Payload::len) {
@@ -70,7 +70,7 @@ impl Store {
         &mut self,
         peer: Peer,
         xid: Xid,
-        request: Request<Payload>,
+        request: Request<Payload<'_>>,
         now: Instant,
     ) -> Result<Execution, Refusal> {
         if let Some((pointer, read)) = Read::of(&request) {
@@ -83,7 +83,7 @@ impl Store {
         self.carry_out(peer, xid, request, now).map(Execution::Done)
     }
 
-    fn carry_out(&mut self, peer: Peer, xid: Xid, request: Request<Payload>, now: Instant) -> Answer {
+    fn carry_out(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Answer {
         let caller = peer.owner;
         match request {
             Request::CreateRecord { access, data } => self.create(caller, access, Some(data), now),
@@ -115,7 +115,7 @@ impl Store {
                 let grace = self.config.times.grace;
                 Ok(Reply::Identity(Identity::new(caller, self.config.limits.record, grace)))
             }
-            Request::Ping { data } => Ok(Reply::Echo(data.settle()?)),
+            Request::Ping { data } => Ok(Reply::Echo(data.settle(&self.budget)?)),
             Request::StatRecord { pointer } => self.stat(pointer, now),
             Request::ListRecords => Ok(Reply::Pointers(self.owners.records(caller))),
             // These read a record, and were dealt with before.
@@ -130,17 +130,17 @@ impl Store {
         &mut self,
         caller: Owner,
         access: Access,
-        data: Option<Payload>,
+        data: Option<Payload<'_>>,
         now: Instant,
     ) -> Answer {
         let version = if data.is_some() { Version::FIRST } else { Version::RESERVED };
         let cost = cost(data.as_ref().map_or(0, Payload::len));
         self.budget.charge(RECORD_OVERHEAD)?;
-        let fits = data.as_ref().map_or(Ok(()), |data| data.fits_in_place_of(&Data::default()));
+        let fits = data.as_ref().map_or(Ok(()), |data| data.fits_in_place_of(&Data::default(), &self.budget));
         let data = fits
             .map_err(Refusal::from)
             .and_then(|()| self.owners.allow(caller, cost, 1, &self.config.limits))
-            .and_then(|()| data.map_or(Ok(Data::default()), Payload::settle).map_err(Refusal::from))
+            .and_then(|()| self.settle(data))
             .inspect_err(|_| self.budget.release(RECORD_OVERHEAD))?;
         let pointer = self.pointers.draw();
         let mut record = Record::new(caller, access, version, data);
@@ -148,6 +148,10 @@ impl Store {
         self.records.insert(pointer, record);
         self.counters.records_created += 1;
         Ok(Reply::Created(pointer))
+    }
+
+    fn settle(&self, data: Option<Payload<'_>>) -> Result<Data, Refusal> {
+        data.map_or(Ok(Data::default()), |data| data.settle(&self.budget)).map_err(Refusal::from)
     }
 
     /// UPDATE_RECORD_PERMISSIONS
@@ -160,17 +164,17 @@ impl Store {
     }
 
     /// REPLACE_RECORD, and with an expected version COMPARE_AND_REPLACE.
-    fn replace(&mut self, pointer: Pointer, expected: Option<Version>, data: Payload) -> Answer {
+    fn replace(&mut self, pointer: Pointer, expected: Option<Version>, data: Payload<'_>) -> Answer {
         let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
         let (before, after) = (record.cost(), cost(data.len()));
-        data.fits_in_place_of(&record.data)?;
+        data.fits_in_place_of(&record.data, &self.budget)?;
         self.owners.allow(record.owner, after.saturating_sub(before), 0, &self.config.limits)?;
         // The quotas come before the version, those that its last bytes passed too.
         data.bytes()?;
         if expected.is_some_and(|expected| expected != record.version) {
             return Err(Refusal::VersionMismatch { current: record.version });
         }
-        let old = data.settle_into(&mut record.data)?;
+        let old = data.settle_into(&mut record.data, &self.budget)?;
         let version = record.version.next();
         record.version = version;
         self.owners.resize(record.owner, before, after);

@@ -10,12 +10,12 @@ use crate::wire::Reply;
 
 impl Store {
     /// WRITE_RANGE
-    pub(super) fn write_range(&mut self, pointer: Pointer, offset: u32, data: &Payload) -> Answer {
+    pub(super) fn write_range(&mut self, pointer: Pointer, offset: u32, data: &Payload<'_>) -> Answer {
         self.write(pointer, |_| offset as usize, data).map(|(version, _)| Reply::Written(version))
     }
 
     /// APPEND
-    pub(super) fn append(&mut self, pointer: Pointer, data: &Payload) -> Answer {
+    pub(super) fn append(&mut self, pointer: Pointer, data: &Payload<'_>) -> Answer {
         let (version, offset) = self.write(pointer, |record| record.data.len(), data)?;
         Ok(Reply::Appended { version, offset: offset as u32 })
     }
@@ -40,7 +40,7 @@ impl Store {
         &mut self,
         pointer: Pointer,
         offset: impl Fn(&Record) -> usize,
-        data: &Payload,
+        data: &Payload<'_>,
     ) -> Result<(Version, usize), Refusal> {
         let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
         let (before, offset) = (record.cost(), offset(record));
@@ -80,12 +80,7 @@ mod tests {
     use crate::wire::Request;
 
     fn serve(store: &mut Store, peer: Peer, request: Request<&[u8]>) -> Reply<Data> {
-        let request = request.map(|bytes| {
-            let mut payload = Payload::new(Arc::clone(store.budget()));
-            payload.extend(bytes, bytes.len());
-            payload
-        });
-        match store.serve(peer, Xid(1), request, Instant::ZERO) {
+        match store.serve(peer, Xid(1), request.map(Payload::Whole), Instant::ZERO) {
             Execution::Done(reply) => reply,
             other => panic!("{other:?}"),
         }

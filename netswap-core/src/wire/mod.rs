@@ -20,6 +20,6 @@ pub use message::{Message, Operands};
 pub use notification::{Ending, Notification};
 pub use opcode::{ABORT, Code, Opcode};
 pub use output::{Output, WINDOW};
-pub use packet::{Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader, READ_AT_MOST};
+pub use packet::{FULL_PACKET, Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader, READ_AT_MOST, take_run};
 pub use reply::{Identity, PROTOCOL_VERSION, Reply, Stat};
 pub use request::{Lifetime, MAX_OPERANDS, Request};

@@ -8,6 +8,9 @@ pub const HEADER_LEN: usize = 10;
 /// The most bytes of payload in one packet; every packet of a message but its last has exactly as many.
 pub const MAX_PAYLOAD: usize = 1390;
 
+/// Bytes of a packet that is not its message's last.
+pub const FULL_PACKET: usize = HEADER_LEN + MAX_PAYLOAD;
+
 /// The most bytes that an adapter reads from a socket and hands over at a time. A connection keeps what it cannot handle
 /// at once, because too many replies wait.
 pub const READ_AT_MOST: usize = 128 * 1024;
@@ -64,6 +67,22 @@ impl Header {
         let remaining = self.remaining.checked_sub(MAX_PAYLOAD as u32).filter(|left| *left > 0)?;
         Some(Self { remaining, ..*self })
     }
+}
+
+/// The packets at the front of `input` that continue a message, as far as they have arrived whole and without the message's
+/// last: their bytes, and the header of the latest of them, or what `header` was where there are none.
+pub fn take_run<'a>(header: &mut Header, input: &mut &'a [u8]) -> &'a [u8] {
+    let mut len = 0;
+    while let Some(next) = header.continuation().filter(|next| !next.is_last())
+        && input[len..].starts_with(&next.encode())
+        && input.len() - len >= FULL_PACKET
+    {
+        *header = next;
+        len += FULL_PACKET;
+    }
+    let (run, rest) = input.split_at(len);
+    *input = rest;
+    run
 }
 
 /// A piece of a packet, as much of it as has arrived.

@@ -1,0 +1,185 @@
+//! The data of a request while it arrives in several packets.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{Budget, Data, Overrun};
+
+/// The data of a request while it arrives, in a buffer of its own that becomes the record's.
+///
+/// The buffer follows the bytes that came, never the length that was declared.
+pub struct Gathering {
+    budget: Arc<Budget>,
+    data: Vec<u8>,
+    charged: usize,
+    unfinished: usize,
+    /// The limit that its last bytes passed.
+    overrun: Option<Overrun>,
+}
+
+impl Gathering {
+    /// No bytes yet.
+    #[must_use]
+    pub fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, data: Vec::new(), charged: 0, unfinished: 0, overrun: None }
+    }
+
+    /// Adds bytes that arrived, of data that are expected to have `expected` bytes in all.
+    pub fn extend(&mut self, bytes: &[u8], expected: usize) {
+        extend(&mut self.data, bytes, expected);
+    }
+
+    /// Makes room for bytes that arrived, of data that are expected to have `expected` bytes in all.
+    pub fn reserve(&mut self, more: usize, expected: usize) {
+        reserve(&mut self.data, more, expected);
+    }
+
+    /// Counts bytes of the request as unfinished.
+    ///
+    /// # Errors
+    ///
+    /// Which limit would be passed, the total's first; nothing was charged.
+    pub fn charge_unfinished(&mut self, bytes: usize) -> Result<(), Overrun> {
+        self.budget.charge(bytes)?;
+        self.budget.unfinished.charge(bytes).map_err(|limit| {
+            self.budget.release(bytes);
+            Overrun::Unfinished(limit)
+        })?;
+        self.charged += bytes;
+        self.unfinished += bytes;
+        Ok(())
+    }
+
+    /// Remembers that its last bytes passed a limit, so that it can never be settled. Whoever would settle it thus
+    /// learns of that in its turn, after whatever else is wrong with the request.
+    pub fn spoil(&mut self, overrun: Overrun) {
+        self.overrun = Some(overrun);
+    }
+
+    /// Bytes that count as unfinished.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.unfinished
+    }
+
+    /// Bytes of data so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether there are no data.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// Judges whether the last bytes passed the budget's total.
+    ///
+    /// # Errors
+    ///
+    /// They did.
+    pub fn check_total(&self) -> Result<(), Overrun> {
+        match self.overrun {
+            Some(total @ Overrun::Total(_)) => Err(total),
+            _ => Ok(()),
+        }
+    }
+
+    /// The bytes, to be written somewhere.
+    ///
+    /// # Errors
+    ///
+    /// A limit was passed when their last came.
+    pub fn bytes(&self) -> Result<&[u8], Overrun> {
+        self.overrun.map_or(Ok(&self.data), Err)
+    }
+
+    /// Makes these bytes data to be kept, charged with their length and no longer unfinished.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed, or a limit was when its last bytes came; the bytes are gone.
+    pub fn settle(self) -> Result<Data, Overrun> {
+        let mut data = Data::default();
+        self.settle_into(&mut data)?;
+        Ok(data)
+    }
+
+    /// Judges whether [`settle_into`](Self::settle_into) would pass the budget's total as things stand.
+    ///
+    /// # Errors
+    ///
+    /// It would, or the last bytes did.
+    pub fn fits_in_place_of(&self, place: &Data) -> Result<(), Overrun> {
+        self.check_total()?;
+        let have = self.charged + place.own_charge();
+        self.budget.allow(self.data.len().saturating_sub(have))
+    }
+
+    /// Makes these bytes data to be kept in the place of others, which are given back to be dropped where it suits.
+    /// Unless somebody else still holds the others, only the growth is charged, so that what shrinks always fits.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed, or a limit was when its last bytes came; the others stay as they were and
+    /// these bytes are gone.
+    pub fn settle_into(mut self, place: &mut Data) -> Result<Data, Overrun> {
+        if let Some(overrun) = self.overrun {
+            return Err(overrun);
+        }
+        let charged = core::mem::take(&mut self.charged);
+        place.replace(core::mem::take(&mut self.data), charged, &self.budget)
+    }
+}
+
+/// Makes room for bytes that arrived in data that are expected to have `expected` bytes in all.
+///
+/// The buffer gets twice the room that is needed and stops at `expected`: it follows the bytes that came, never the length
+/// that was declared, and ends without slack.
+fn reserve(data: &mut Vec<u8>, more: usize, expected: usize) {
+    let needed = data.len() + more;
+    if needed > data.capacity() {
+        let capacity = needed.saturating_mul(2).min(expected.max(needed));
+        data.reserve_exact(capacity - data.len());
+    }
+}
+
+/// Adds bytes that arrived to data that are expected to have `expected` bytes in all.
+pub(crate) fn extend(data: &mut Vec<u8>, bytes: &[u8], expected: usize) {
+    reserve(data, bytes.len(), expected);
+    data.extend_from_slice(bytes);
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        self.budget.release(self.charged);
+        self.budget.unfinished.release(self.unfinished);
+    }
+}
+
+impl fmt::Debug for Gathering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gathering({} bytes)", self.data.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_follows_the_bytes_that_came() {
+        let mut gathering = Gathering::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)));
+        for packet in 1..=200 {
+            gathering.extend(&[1; 1390], 4_000_000_000);
+            assert!(gathering.data.capacity() <= 2 * packet * 1390);
+        }
+        let mut gathering = Gathering::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)));
+        while gathering.len() < 100_000 {
+            gathering.extend(&[1; 1000], 100_000);
+        }
+        assert_eq!(gathering.data.capacity(), 100_000);
+    }
+}
