@@ -45,7 +45,8 @@ impl Connection {
 
     /// Whether it needs none but its own places for requests and replies.
     fn has_enough_places_of_its_own(&self) -> bool {
-        self.incoming.len() + usize::from(self.current.is_some()) < OWN_REQUESTS && self.replies() < OWN_REPLIES
+        self.incoming.len() + usize::from(self.current.is_some()) < OWN_REQUESTS
+            && self.replies() < OWN_REPLIES
     }
 
     /// Unfinished requests that were not refused.
@@ -122,7 +123,10 @@ impl Connection {
         let bytes = run.len() / FULL_PACKET * MAX_PAYLOAD;
         let limit = self.config.limits.connection_unfinished;
         // Where a limit is passed, the packets are read one by one, to find the one that passes it.
-        if bytes == 0 || self.unfinished.saturating_add(bytes as u64) > limit || message.charge(bytes).is_err() {
+        if bytes == 0
+            || self.unfinished.saturating_add(bytes as u64) > limit
+            || message.charge(bytes).is_err()
+        {
             return;
         }
         self.unfinished += bytes as u64;

@@ -67,7 +67,6 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use alloc::sync::Arc;
     use alloc::vec;
 
     use super::*;

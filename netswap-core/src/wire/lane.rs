@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::types::Xid;
 use crate::wire::message::Operands;
 use crate::wire::packet::{HEADER_LEN, Header, MAX_PAYLOAD};
+use crate::wire::window::Window;
 
 /// How much of a message is still to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +25,17 @@ pub(super) struct Lane {
     next: Header,
     operands: Operands,
     operands_taken: bool,
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Chunk>,
     /// Bytes in `chunks` together.
     chunks_len: usize,
+}
+
+/// What was given and is not in the window, of one source of its.
+#[derive(Debug)]
+struct Chunk {
+    source: usize,
+    at: usize,
+    end: usize,
 }
 
 impl Lane {
@@ -39,11 +48,17 @@ impl Lane {
     }
 
     /// Gives more data.
-    pub(super) fn give(&mut self, bytes: Bytes) {
+    pub(super) fn give(&mut self, bytes: Bytes, window: &mut Window) {
         if !bytes.is_empty() {
             self.chunks_len += bytes.len();
-            self.chunks.push_back(bytes);
+            let end = bytes.len();
+            self.chunks.push_back(Chunk { source: window.keep(bytes), at: 0, end });
         }
+    }
+
+    /// Gives up what is not in the window.
+    pub(super) fn cancel(&self, window: &mut Window) {
+        self.chunks.iter().for_each(|chunk| window.let_go(chunk.source));
     }
 
     pub(super) fn unsent(&self) -> Unsent {
@@ -53,6 +68,11 @@ impl Lane {
     /// Bytes of payload that have not been given yet.
     pub(super) fn missing(&self) -> usize {
         (self.next.remaining as usize).saturating_sub(self.available())
+    }
+
+    /// Whether the next packet is here.
+    pub(super) fn is_ready(&self) -> bool {
+        self.available() >= self.next.payload_len()
     }
 
     /// Bytes of whole packets that are here and not in the window.
@@ -68,26 +88,27 @@ impl Lane {
         (packets * HEADER_LEN + payload) as u64
     }
 
-    /// Takes the next packet, which is ready: its header, operands and data go to `put`. `false` when it
-    /// was the message's last.
-    pub(super) fn take_packet(&mut self, mut put: impl FnMut(Piece<'_>)) -> bool {
-        put(Piece::Copy(&self.next.encode()));
+    /// Moves the next packet, which is ready, into the window. `false` when it was the message's last.
+    pub(super) fn take_packet(&mut self, window: &mut Window) -> bool {
+        window.copy(&self.next.encode());
         let mut left = self.next.payload_len();
         if !self.operands_taken {
             self.operands_taken = true;
-            put(Piece::Copy(self.operands.as_slice()));
+            window.copy(self.operands.as_slice());
             left -= self.operands.as_slice().len();
         }
         self.chunks_len -= left;
         while left > 0
             && let Some(chunk) = self.chunks.front_mut()
         {
-            let piece = chunk.split_to(left.min(chunk.len()));
-            left -= piece.len();
-            if chunk.is_empty() {
+            let len = left.min(chunk.end - chunk.at);
+            window.refer(chunk.source, chunk.at, len);
+            chunk.at += len;
+            left -= len;
+            if chunk.at == chunk.end {
+                window.let_go(chunk.source);
                 self.chunks.pop_front();
             }
-            put(Piece::Data(piece));
         }
         match self.next.continuation() {
             Some(next) => {
@@ -105,24 +126,17 @@ impl Lane {
     }
 }
 
-/// A part of a packet.
-pub(super) enum Piece<'a> {
-    /// A header or operands, which are small.
-    Copy(&'a [u8]),
-    /// Data, as a slice of what was given.
-    Data(Bytes),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{PLACE, STANDING};
     use crate::store::LAST_AT_MOST;
+    use crate::wire::window::SOURCE;
 
     #[test]
     fn what_a_watch_leaves_at_its_end_takes_no_more_than_is_said() {
         // Queues grow to twice what they need, from four places on; one notification has data.
-        let lanes = LAST_AT_MOST * 2 * size_of::<Lane>() + 4 * size_of::<Bytes>();
+        let lanes = LAST_AT_MOST * 2 * size_of::<Lane>() + 4 * size_of::<Chunk>() + 4 * SOURCE;
         let counted = 2 * (size_of::<(Xid, u32)>() + 1) * 8 / 7;
         assert!(lanes + counted <= STANDING * PLACE, "{lanes} + {counted} bytes");
     }

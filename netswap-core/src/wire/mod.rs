@@ -12,6 +12,7 @@ mod output;
 mod packet;
 mod reply;
 mod request;
+mod window;
 
 pub(crate) use answer::decode_refusal;
 pub use answer::{BadReply, Lengths};
@@ -20,6 +21,8 @@ pub use message::{Message, Operands};
 pub use notification::{Ending, Notification};
 pub use opcode::{ABORT, Code, Opcode};
 pub use output::{Output, WINDOW};
-pub use packet::{FULL_PACKET, Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader, READ_AT_MOST, take_run};
+pub use packet::{
+    FULL_PACKET, Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader, READ_AT_MOST, take_run,
+};
 pub use reply::{Identity, PROTOCOL_VERSION, Reply, Stat};
 pub use request::{Lifetime, MAX_OPERANDS, Request};

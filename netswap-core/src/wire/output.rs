@@ -2,27 +2,24 @@
 //! (docs/PROTOCOL.md §2.3).
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use bytes::{Buf, Bytes};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::types::Xid;
-use crate::wire::lane::{Lane, Piece, Unsent};
+use crate::wire::lane::{Lane, Unsent};
 use crate::wire::message::Message;
 use crate::wire::packet::{HEADER_LEN, Header};
+use crate::wire::window::Window;
 
 /// How many bytes of packets are put in order ahead of the socket.
 ///
 /// Whatever is queued later waits for these at most before its first packet goes out.
 pub const WINDOW: usize = 64 * 1024;
 
-/// In a message of several packets, a piece of data no longer than this is copied rather than referred to.
-const COPY_AT_MOST: usize = 128;
-
-/// An emptied buffer larger than this is given back, so that idle connections stay small.
-const KEEP_AT_MOST: usize = 4096;
+/// Room for more ends of messages than this is given back when it is empty, so that idle connections stay small.
+const KEEP_AT_MOST: usize = 64;
 
 /// The output of one connection, as a [`Buf`].
 ///
@@ -35,15 +32,12 @@ const KEEP_AT_MOST: usize = 4096;
 /// [`slices`](Self::slices), since `std::io::IoSlice` is not for a core without `std`.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// The bytes of all `Segment::Copied` in the window, from `copied_at` on.
-    copied: Vec<u8>,
-    copied_at: usize,
-    window: VecDeque<Segment>,
-    window_len: usize,
+    window: Window,
     /// The messages whose last packet is in the window, with where in the stream they end.
     ends: VecDeque<(u64, Xid)>,
     /// Bytes taken from this output since it began.
     taken: u64,
+    /// Messages that have a turn.
     lanes: VecDeque<Lane>,
     /// Messages that wait for a lane of the same transaction to end.
     followers: VecDeque<Lane>,
@@ -51,12 +45,6 @@ pub struct Output {
     transactions: HashMap<Xid, u32, FixedState>,
     /// Bytes that can be sent: the window and all [`sendable`](Self::sendable) packets.
     len: u64,
-}
-
-#[derive(Debug)]
-enum Segment {
-    Copied(usize),
-    Slice(Bytes),
 }
 
 impl Output {
@@ -68,16 +56,14 @@ impl Output {
         let payload = operands.as_slice().len() + body.as_ref().len();
         let remaining = u32::try_from(payload).unwrap_or(u32::MAX);
         let next = Header { xid, remaining, opcode, access };
-        if self.lanes.is_empty() && next.is_last() && self.window_len < WINDOW {
-            self.copy(&next.encode());
-            self.copy(operands.as_slice());
-            self.copy(body.as_ref());
+        if self.lanes.is_empty() && next.is_last() && self.window.len() < WINDOW {
+            self.window.copy_all([&next.encode(), operands.as_slice(), body.as_ref()]);
             self.len += (HEADER_LEN + payload) as u64;
             self.end_message(xid);
             return;
         }
         let mut lane = Lane::new(next, operands);
-        lane.give(body.into());
+        lane.give(body.into(), &mut self.window);
         self.enqueue(lane);
     }
 
@@ -100,7 +86,7 @@ impl Output {
             return false;
         };
         bytes.truncate(lane.missing());
-        lane.give(bytes);
+        lane.give(bytes, &mut self.window);
         self.len += self.sendable(xid) - before;
         self.fill_window();
         true
@@ -137,18 +123,25 @@ impl Output {
         if self.transactions.remove(&xid).is_none() {
             return false;
         }
-        self.lanes.retain(|lane| lane.xid() != xid);
-        self.followers.retain(|lane| lane.xid() != xid);
+        let mut keep = |lane: &Lane| {
+            let others = lane.xid() != xid;
+            if !others {
+                lane.cancel(&mut self.window);
+            }
+            others
+        };
+        self.lanes.retain(&mut keep);
+        self.followers.retain(&mut keep);
         self.len -= sendable;
         true
     }
 
     /// Drops every message that has no packet in the window yet, and the rest of all others.
     pub fn cancel_all(&mut self) {
-        self.lanes.clear();
-        self.followers.clear();
+        let lanes = self.lanes.drain(..).chain(self.followers.drain(..));
+        lanes.for_each(|lane| lane.cancel(&mut self.window));
         self.transactions.clear();
-        self.len = self.window_len as u64;
+        self.len = self.window.len() as u64;
     }
 
     /// Messages that are not completely taken.
@@ -172,7 +165,7 @@ impl Output {
     /// Bytes in the window: all that [`slices`](Self::slices) hold together.
     #[must_use]
     pub fn window_len(&self) -> usize {
-        self.window_len
+        self.window.len()
     }
 
     /// Bytes taken since the beginning.
@@ -183,14 +176,7 @@ impl Output {
 
     /// The slices of the window in order, for a vectored write.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let mut at = self.copied_at;
-        self.window.iter().map(move |segment| match segment {
-            Segment::Copied(len) => {
-                at += len;
-                &self.copied[at - len..at]
-            }
-            Segment::Slice(slice) => slice,
-        })
+        self.window.slices()
     }
 
     fn enqueue(&mut self, lane: Lane) {
@@ -229,26 +215,21 @@ impl Output {
     /// Moves packets from the lanes into the window, one of each lane in turn, until it is full.
     fn fill_window(&mut self) {
         let mut starved = 0;
-        while self.window_len < WINDOW && starved < self.lanes.len() {
-            let Some(mut lane) = self.lanes.pop_front() else { return };
-            if lane.ready() == 0 {
+        while self.window.len() < WINDOW && starved < self.lanes.len() {
+            let Some(lane) = self.lanes.front_mut() else { return };
+            if !lane.is_ready() {
                 starved += 1;
-                self.lanes.push_back(lane);
+            } else if lane.take_packet(&mut self.window) {
+                starved = 0;
+            } else {
+                starved = 0;
+                let xid = lane.xid();
+                self.lanes.pop_front();
+                self.end_lane(xid);
                 continue;
             }
-            starved = 0;
-            let more = lane.take_packet(|piece| match piece {
-                Piece::Copy(bytes) => self.copy(bytes),
-                Piece::Data(bytes) if bytes.len() <= COPY_AT_MOST => self.copy(&bytes),
-                Piece::Data(bytes) => {
-                    self.window_len += bytes.len();
-                    self.window.push_back(Segment::Slice(bytes));
-                }
-            });
-            if more {
-                self.lanes.push_back(lane);
-            } else {
-                self.end_lane(lane.xid());
+            if self.lanes.len() > 1 {
+                self.lanes.rotate_left(1);
             }
         }
     }
@@ -265,39 +246,21 @@ impl Output {
     }
 
     fn end_message(&mut self, xid: Xid) {
-        self.ends.push_back((self.taken + self.window_len as u64, xid));
+        self.ends.push_back((self.taken + self.window.len() as u64, xid));
     }
 
-    fn copy(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
+    /// Keeps an idle connection small.
+    fn reclaim(&mut self) {
+        if !self.window.is_empty() {
             return;
         }
-        self.copied.extend_from_slice(bytes);
-        self.window_len += bytes.len();
-        match self.window.back_mut() {
-            Some(Segment::Copied(len)) => *len += bytes.len(),
-            _ => self.window.push_back(Segment::Copied(bytes.len())),
+        if self.ends.capacity() > KEEP_AT_MOST {
+            self.ends = VecDeque::new();
         }
-    }
-
-    /// Forgets copied bytes that were taken, when it costs little, and keeps an idle connection small.
-    fn reclaim(&mut self) {
-        if self.window.is_empty() {
-            self.copied.clear();
-            self.copied_at = 0;
-            if self.copied.capacity() > KEEP_AT_MOST {
-                self.copied = Vec::new();
-                self.window = VecDeque::new();
-                self.ends = VecDeque::new();
-            }
-            if self.lanes.is_empty() && self.lanes.capacity() > 0 {
-                self.lanes = VecDeque::new();
-                self.followers = VecDeque::new();
-                self.transactions = HashMap::default();
-            }
-        } else if self.copied_at > WINDOW / 2 {
-            self.copied.drain(..self.copied_at);
-            self.copied_at = 0;
+        if self.lanes.is_empty() && self.lanes.capacity() > 0 {
+            self.lanes = VecDeque::new();
+            self.followers = VecDeque::new();
+            self.transactions = HashMap::default();
         }
     }
 }
@@ -308,11 +271,7 @@ impl Buf for Output {
     }
 
     fn chunk(&self) -> &[u8] {
-        match self.window.front() {
-            Some(Segment::Copied(len)) => &self.copied[self.copied_at..self.copied_at + len],
-            Some(Segment::Slice(slice)) => slice,
-            None => &[],
-        }
+        self.window.first()
     }
 
     /// # Panics
@@ -321,33 +280,15 @@ impl Buf for Output {
     fn advance(&mut self, count: usize) {
         let mut left = count;
         while left > 0 {
-            let Some(segment) = self.window.front_mut() else { break };
-            let taken = match segment {
-                Segment::Copied(len) => {
-                    let taken = left.min(*len);
-                    *len -= taken;
-                    self.copied_at += taken;
-                    if *len == 0 {
-                        self.window.pop_front();
-                    }
-                    taken
-                }
-                Segment::Slice(slice) => {
-                    let taken = left.min(slice.len());
-                    if taken == slice.len() {
-                        self.window.pop_front();
-                    } else {
-                        slice.advance(taken);
-                    }
-                    taken
-                }
-            };
+            let taken = self.window.advance(left);
             left -= taken;
-            self.window_len -= taken;
             self.taken += taken as u64;
             self.len -= taken as u64;
-            if self.window.is_empty() && left > 0 {
+            if left > 0 {
                 self.fill_window();
+                if self.window.is_empty() {
+                    break;
+                }
             }
         }
         assert!(left == 0, "advanced by {left} bytes more than the output holds");

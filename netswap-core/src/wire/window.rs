@@ -1,0 +1,187 @@
+//! The packets that are next to be sent, put in order ahead of the socket.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use slab::Slab;
+
+/// A piece of a source no longer than this is copied rather than referred to.
+const COPY_AT_MOST: usize = 128;
+
+/// An emptied buffer larger than this is given back, so that idle connections stay small.
+const KEEP_AT_MOST: usize = 4096;
+
+/// Copied bytes are moved to the front when as many before them were taken.
+const MOVE_FROM: usize = 32 * 1024;
+
+/// Bytes in order, of which small pieces were copied and large ones are parts of *sources*: the data of messages, as they
+/// were given, which are held until nothing refers to them any more.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// The copied bytes of all segments, from `copied_at` on.
+    copied: Vec<u8>,
+    copied_at: usize,
+    segments: VecDeque<Segment>,
+    sources: Slab<Source>,
+    len: usize,
+}
+
+/// Copied bytes, and behind them a part of a source, of which either may be nothing.
+#[derive(Debug)]
+struct Segment {
+    copied: usize,
+    source: usize,
+    at: usize,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Source {
+    bytes: Bytes,
+    /// How many hold it: its segments, and whoever is still to [refer](Window::refer) to it.
+    holders: usize,
+}
+
+/// Bytes that a source takes beside its data.
+#[cfg(test)]
+pub(super) const SOURCE: usize = size_of::<Source>() + size_of::<usize>();
+
+impl Window {
+    /// Bytes in it.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds a copy of bytes.
+    pub(super) fn copy(&mut self, bytes: &[u8]) {
+        self.copied.extend_from_slice(bytes);
+        self.add_copied(bytes.len());
+    }
+
+    /// Adds a copy of three pieces, one after the other.
+    pub(super) fn copy_all(&mut self, pieces: [&[u8]; 3]) {
+        pieces.into_iter().for_each(|piece| self.copied.extend_from_slice(piece));
+        self.add_copied(pieces.into_iter().map(<[u8]>::len).sum());
+    }
+
+    fn add_copied(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        self.len += count;
+        match self.segments.back_mut() {
+            Some(last) if last.len == 0 => last.copied += count,
+            _ => self.segments.push_back(Segment { copied: count, source: 0, at: 0, len: 0 }),
+        }
+    }
+
+    /// Keeps data, to be referred to under the number that it returns until that is [let go](Self::let_go).
+    pub(super) fn keep(&mut self, bytes: Bytes) -> usize {
+        self.sources.insert(Source { bytes, holders: 1 })
+    }
+
+    /// Nobody will refer to this source any more.
+    pub(super) fn let_go(&mut self, source: usize) {
+        if let Some(held) = self.sources.get_mut(source) {
+            held.holders -= 1;
+            if held.holders == 0 {
+                self.sources.remove(source);
+            }
+        }
+    }
+
+    /// Adds `len` bytes of a source, from `at` on: a reference, or a copy of few.
+    pub(super) fn refer(&mut self, source: usize, at: usize, len: usize) {
+        let Some(held) = self.sources.get_mut(source) else { return };
+        if len <= COPY_AT_MOST {
+            self.copied.extend_from_slice(&held.bytes[at..at + len]);
+            self.add_copied(len);
+            return;
+        }
+        held.holders += 1;
+        self.len += len;
+        match self.segments.back_mut() {
+            Some(last) if last.len == 0 => (last.source, last.at, last.len) = (source, at, len),
+            _ => self.segments.push_back(Segment { copied: 0, source, at, len }),
+        }
+    }
+
+    /// The bytes in order, in slices.
+    pub(super) fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let mut copied = &self.copied[self.copied_at..];
+        let pieces = self.segments.iter().flat_map(move |segment| {
+            let (head, rest) = copied.split_at(segment.copied);
+            copied = rest;
+            [head, self.data(segment)]
+        });
+        pieces.filter(|piece| !piece.is_empty())
+    }
+
+    /// The first of the slices.
+    pub(super) fn first(&self) -> &[u8] {
+        let Some(segment) = self.segments.front() else { return &[] };
+        match segment.copied {
+            0 => self.data(segment),
+            copied => &self.copied[self.copied_at..self.copied_at + copied],
+        }
+    }
+
+    fn data(&self, segment: &Segment) -> &[u8] {
+        if segment.len == 0 {
+            return &[];
+        }
+        let source = self.sources.get(segment.source);
+        source.map_or(&[], |source| &source.bytes[segment.at..segment.at + segment.len])
+    }
+
+    /// Forgets the first `count` bytes, or all where there are fewer; how many that were.
+    pub(super) fn advance(&mut self, count: usize) -> usize {
+        let count = count.min(self.len);
+        self.len -= count;
+        let mut left = count;
+        while left > 0
+            && let Some(segment) = self.segments.front_mut()
+        {
+            let copied = left.min(segment.copied);
+            segment.copied -= copied;
+            self.copied_at += copied;
+            left -= copied;
+            let data = left.min(segment.len);
+            segment.at += data;
+            segment.len -= data;
+            left -= data;
+            let (source, is_over) = (segment.source, segment.copied == 0 && segment.len == 0);
+            if is_over {
+                self.segments.pop_front();
+                if data > 0 {
+                    self.let_go(source);
+                }
+            }
+        }
+        self.reclaim();
+        count
+    }
+
+    /// Forgets copied bytes that were taken, when it costs little, and keeps an idle connection small.
+    fn reclaim(&mut self) {
+        if self.is_empty() {
+            self.copied.clear();
+            self.copied_at = 0;
+            if self.copied.capacity() > KEEP_AT_MOST {
+                self.copied = Vec::new();
+                self.segments = VecDeque::new();
+            }
+            if self.sources.is_empty() && self.sources.capacity() > 0 {
+                self.sources = Slab::new();
+            }
+        } else if self.copied_at > MOVE_FROM {
+            self.copied.drain(..self.copied_at);
+            self.copied_at = 0;
+        }
+    }
+}
