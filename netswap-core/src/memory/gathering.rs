@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Budget, Data, Overrun};
+use super::{Budget, Data, Kept, Overrun};
 
 /// The data of a request while it arrives, in a buffer of its own that becomes the record's.
 ///
@@ -96,15 +96,16 @@ impl Gathering {
         self.overrun.map_or(Ok(&self.data), Err)
     }
 
-    /// Makes these bytes data to be kept, charged with their length and no longer unfinished.
+    /// Makes these bytes data that can be sent, no longer unfinished.
     ///
     /// # Errors
     ///
     /// The budget's total would be passed, or a limit was when its last bytes came; the bytes are gone.
     pub fn settle(self) -> Result<Data, Overrun> {
-        let mut data = Data::default();
-        self.settle_into(&mut data)?;
-        Ok(data)
+        let mut kept = Kept::default();
+        let budget = self.budget.clone();
+        self.settle_into(&mut kept)?;
+        Ok(kept.into_data(&budget))
     }
 
     /// Judges whether [`settle_into`](Self::settle_into) would pass the budget's total as things stand.
@@ -112,7 +113,7 @@ impl Gathering {
     /// # Errors
     ///
     /// It would, or the last bytes did.
-    pub fn fits_in_place_of(&self, place: &Data) -> Result<(), Overrun> {
+    pub(super) fn fits_in_place_of(&self, place: &Kept) -> Result<(), Overrun> {
         self.check_total()?;
         let have = self.charged + place.own_charge();
         self.budget.allow(self.data.len().saturating_sub(have))
@@ -125,7 +126,7 @@ impl Gathering {
     ///
     /// The budget's total would be passed, or a limit was when its last bytes came; the others stay as they were and
     /// these bytes are gone.
-    pub fn settle_into(mut self, place: &mut Data) -> Result<Data, Overrun> {
+    pub(super) fn settle_into(mut self, place: &mut Kept) -> Result<Data, Overrun> {
         if let Some(overrun) = self.overrun {
             return Err(overrun);
         }

@@ -3,8 +3,10 @@
 //! One [`Budget`] covers a whole server: records, requests that are arriving, and data that only replies still
 //! hold (docs/PROTOCOL.md §7, total bytes). It can be shared between threads.
 
+mod block;
 mod data;
 mod gathering;
+mod kept;
 mod payload;
 mod places;
 
@@ -13,6 +15,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 pub use data::Data;
 pub use gathering::Gathering;
 pub(crate) use gathering::extend;
+pub(crate) use kept::Kept;
 pub use payload::Payload;
 pub(crate) use places::Places;
 
@@ -144,62 +147,72 @@ mod tests {
     use alloc::sync::Arc;
     use bytes::Bytes;
 
+    fn gathering(budget: &Arc<Budget>, len: usize) -> Gathering {
+        let mut gathering = Gathering::new(budget.clone());
+        gathering.extend(&[7; 200][..len], len);
+        gathering
+    }
+
     #[test]
     fn bytes_are_counted_until_their_last_holder_lets_go() {
-        let budget = Arc::new(Budget::new(100, 40, 1));
-        let mut payload = Gathering::new(budget.clone());
-        payload.charge_unfinished(30).unwrap();
-        assert_eq!(payload.charge_unfinished(11), Err(Overrun::Unfinished(40)));
-        assert_eq!(payload.charge_unfinished(71), Err(Overrun::Total(100)));
-        assert_eq!((budget.used(), budget.unfinished()), (30, 30));
+        let budget = Arc::new(Budget::new(200, 140, 1));
+        let mut gathering = gathering(&budget, 122);
+        gathering.charge_unfinished(130).unwrap();
+        assert_eq!(gathering.charge_unfinished(11), Err(Overrun::Unfinished(140)));
+        assert_eq!(gathering.charge_unfinished(71), Err(Overrun::Total(200)));
+        assert_eq!((budget.used(), budget.unfinished()), (130, 130));
 
-        payload.extend(&[7; 22], 22);
-        let data = payload.settle().unwrap();
-        assert_eq!((budget.used(), budget.unfinished()), (22, 0));
+        let data = gathering.settle().unwrap();
+        assert_eq!((budget.used(), budget.unfinished()), (122, 0));
         let snapshot = Bytes::from(data.clone());
         let slice = snapshot.slice(3..5);
         drop((data, snapshot));
-        assert_eq!((slice.as_ref(), budget.used()), (&[7, 7][..], 22));
+        assert_eq!((slice.as_ref(), budget.used()), (&[7, 7][..], 122));
         drop(slice);
         assert_eq!(budget.used(), 0);
     }
 
     #[test]
-    fn a_dropped_or_refused_payload_leaves_nothing_behind() {
+    fn few_bytes_that_nobody_keeps_count_nothing() {
+        let budget = Arc::new(Budget::new(64, 64, 1));
+        let mut gathering = gathering(&budget, 64);
+        gathering.charge_unfinished(64).unwrap();
+        let data = gathering.settle().unwrap();
+        assert_eq!((data.len(), budget.used(), budget.unfinished()), (64, 0, 0));
+    }
+
+    #[test]
+    fn dropped_or_refused_bytes_leave_nothing_behind() {
         let budget = Arc::new(Budget::new(100, 100, 1));
-        let mut payload = Gathering::new(budget.clone());
-        payload.charge_unfinished(60).unwrap();
-        payload.extend(&[0; 101], 101);
-        assert_eq!(payload.settle(), Err(Overrun::Total(100)));
+        let mut refused = gathering(&budget, 101);
+        refused.charge_unfinished(60).unwrap();
+        assert_eq!(refused.settle(), Err(Overrun::Total(100)));
         assert_eq!((budget.used(), budget.unfinished()), (0, 0));
 
-        let mut payload = Gathering::new(budget.clone());
-        payload.charge_unfinished(60).unwrap();
-        drop(payload);
+        let mut dropped = gathering(&budget, 0);
+        dropped.charge_unfinished(60).unwrap();
+        drop(dropped);
         assert_eq!((budget.used(), budget.unfinished()), (0, 0));
     }
 
     #[test]
     fn data_in_the_place_of_others_cost_their_growth() {
-        let budget = Arc::new(Budget::new(100, 100, 1));
-        let payload = |len| {
-            let mut payload = Gathering::new(budget.clone());
-            payload.extend(&[1; 200][..len], len);
-            payload
-        };
-        let mut place = payload(80).settle().unwrap();
-        assert_eq!(payload(101).settle_into(&mut place), Err(Overrun::Total(100)));
-        assert_eq!((place.len(), budget.used()), (80, 80));
-        payload(100).settle_into(&mut place).unwrap();
-        assert_eq!((place.len(), budget.used()), (100, 100));
+        let budget = Arc::new(Budget::new(200, 200, 1));
+        let payload = |len| Payload::Gathered(gathering(&budget, len));
+        let mut place = Kept::default();
+        payload(180).settle_into(&mut place, &budget).unwrap();
+        assert_eq!(payload(201).settle_into(&mut place, &budget), Err(Overrun::Total(200)));
+        assert_eq!((place.len(), budget.used()), (180, 180));
+        payload(200).settle_into(&mut place, &budget).unwrap();
+        assert_eq!((place.len(), budget.used()), (200, 200));
 
         // While somebody reads the old data, both are held and both count.
-        payload(60).settle_into(&mut place).unwrap();
-        let snapshot = place.clone();
-        assert_eq!(payload(41).fits_in_place_of(&place), Err(Overrun::Total(100)));
-        assert_eq!(payload(41).settle_into(&mut place), Err(Overrun::Total(100)));
-        payload(40).settle_into(&mut place).unwrap();
-        assert_eq!((snapshot.len(), place.len(), budget.used()), (60, 40, 100));
+        payload(120).settle_into(&mut place, &budget).unwrap();
+        let snapshot = place.snapshot();
+        assert_eq!(payload(81).fits_in_place_of(&place, &budget), Err(Overrun::Total(200)));
+        assert_eq!(payload(81).settle_into(&mut place, &budget), Err(Overrun::Total(200)));
+        payload(80).settle_into(&mut place, &budget).unwrap();
+        assert_eq!((snapshot.len(), place.len(), budget.used()), (120, 80, 200));
         drop((snapshot, place));
         assert_eq!(budget.used(), 0);
     }

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::{Budget, Data, Gathering, Overrun};
+use super::{Budget, Data, Gathering, Kept, Overrun};
 
 /// The data of a request that is complete.
 pub enum Payload<'a> {
@@ -53,7 +53,7 @@ impl Payload<'_> {
         }
     }
 
-    /// Makes these bytes data to be kept, charged with their length and no longer unfinished.
+    /// Makes these bytes data that can be sent, no longer unfinished.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Payload<'_> {
     /// # Errors
     ///
     /// It would, or the last bytes did.
-    pub fn fits_in_place_of(&self, place: &Data, budget: &Budget) -> Result<(), Overrun> {
+    pub(crate) fn fits_in_place_of(&self, place: &Kept, budget: &Budget) -> Result<(), Overrun> {
         match self {
             Self::Whole(bytes) => budget.allow(bytes.len().saturating_sub(place.own_charge())),
             Self::Gathered(gathering) => gathering.fits_in_place_of(place),
@@ -84,7 +84,7 @@ impl Payload<'_> {
     ///
     /// The budget's total would be passed, or a limit was when its last bytes came; the others stay as they were and
     /// these bytes are gone.
-    pub fn settle_into(self, place: &mut Data, budget: &Arc<Budget>) -> Result<Data, Overrun> {
+    pub(crate) fn settle_into(self, place: &mut Kept, budget: &Arc<Budget>) -> Result<Data, Overrun> {
         match self {
             Self::Whole(bytes) if place.overwrite(bytes) => Ok(Data::default()),
             Self::Whole(bytes) => place.replace(bytes.to_vec(), 0, budget),
