@@ -60,11 +60,8 @@ impl Adapter {
 }
 
 fn tokio(options: ServerOptions) -> Running {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build().unwrap();
     let server = runtime.block_on(netswap_tokio::Server::bind(options)).unwrap();
     let (address, handle) = (server.local_address(), server.handle());
     Running { address, handle, threads: vec![thread::spawn(move || runtime.block_on(server.run()))] }
