@@ -232,3 +232,54 @@ impl Store {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::config::{Config, Limits};
+    use crate::error::Quota;
+    use crate::identity::IdentityKey;
+    use crate::store::Admission;
+    use crate::wire::Lifetime;
+
+    fn store() -> (Store, Peer) {
+        let config = Config::new(Limits::new(1 << 20), IdentityKey([0; 16]), [0; 32]);
+        let mut store = Store::new(config).unwrap();
+        let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), Instant::ZERO) else { panic!() };
+        (store, peer)
+    }
+
+    #[test]
+    fn slots_that_are_used_up_are_memory_that_is_used_up() {
+        let (mut store, peer) = store();
+        store.records.most = 1;
+        let create = |store: &mut Store| store.create(peer.owner, Access::READ, None, Instant::ZERO);
+        assert!(create(&mut store).is_ok());
+        let full = Refusal::QuotaExceeded { quota: Quota::ServerMemory, limit: 1 << 20 };
+        assert_eq!(create(&mut store).unwrap_err(), full);
+        assert_eq!((store.budget.used(), store.records.len()), (RECORD_OVERHEAD as u64, 1));
+    }
+
+    #[test]
+    fn an_owner_that_is_gone_keeps_its_only_record_when_its_lifetime_is_set() {
+        let (mut store, peer) = store();
+        let created = store.create(peer.owner, Access::READ, None, Instant::ZERO).unwrap();
+        let Reply::Created(pointer) = created else { panic!("{created:?}") };
+        store.disconnect(peer.id, Instant::ZERO);
+        let mut serve = |request| store.serve(peer, Xid(1), request, Instant::ZERO);
+        // It was read before the connection ended.
+        let lifetime = Lifetime { grace: Some(7), ttl: None, heir: None };
+        let done = serve(Request::SetLifetime { pointer, lifetime });
+        assert!(matches!(done, Execution::Done(Reply::Done)), "{done:?}");
+        let listed = serve(Request::ListRecords);
+        let Execution::Done(Reply::Pointers(pointers)) = listed else { panic!("{listed:?}") };
+        assert_eq!(pointers, [pointer]);
+        let end = Instant::after_start(Duration::from_secs(7));
+        assert_eq!(store.poll_timeout(), Some(end));
+        store.handle_timeout(end);
+        let left = store.statistics();
+        assert_eq!((left.records, left.owners, left.bytes, store.poll_timeout()), (0, 0, 0, None));
+    }
+}

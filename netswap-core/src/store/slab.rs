@@ -129,3 +129,57 @@ impl<T> Slab<T> {
         self.free = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::record::Record;
+
+    /// Four fit in a chunk.
+    type Large = [u64; 1024];
+
+    fn large(n: u64) -> Large {
+        [n; 1024]
+    }
+
+    #[test]
+    fn a_chunk_has_as_many_slots_as_fit_and_one_at_least() {
+        assert_eq!((Slab::<Large>::SLOTS, Slab::<[Large; 7]>::SLOTS), (4, 1));
+        assert_eq!(size_of::<Entry<Record>>(), size_of::<Record>(), "being free takes no room");
+    }
+
+    #[test]
+    fn what_was_removed_leaves_its_slot_to_the_next() {
+        let mut slab = Slab::new();
+        let slots: Vec<Slot> = (0..10).map(|n| slab.insert(large(n))).collect();
+        assert_eq!((slab.len(), slab.chunks.len()), (10, 3));
+        for (n, slot) in slots.iter().enumerate() {
+            assert_eq!(slab.get(*slot).unwrap()[1023], n as u64);
+            slab.get_mut(*slot).unwrap()[0] = 100;
+            assert_eq!(slab.get(*slot).unwrap()[0], 100);
+        }
+        assert_eq!(slab.remove(slots[3]).unwrap()[1], 3);
+        assert_eq!(slab.remove(slots[8]).unwrap()[1], 8);
+        for gone in [slots[3], slots[8], Slot::new(10), Slot::new(12)] {
+            assert!(slab.get(gone).is_none() && slab.get_mut(gone).is_none());
+            assert!(slab.remove(gone).is_none());
+        }
+        assert_eq!(slab.len(), 8);
+        assert_eq!([10, 11, 12].map(|n| slab.insert(large(n))), [slots[8], slots[3], Slot::new(10)]);
+        assert_eq!((slab.len(), slab.chunks.len()), (11, 3));
+        assert_eq!([slots[8], slots[3], Slot::new(10)].map(|it| slab.get(it).unwrap()[0]), [10, 11, 12]);
+    }
+
+    #[test]
+    fn an_empty_slab_keeps_one_chunk() {
+        let mut slab = Slab::new();
+        for count in [1, 4, 5, 40] {
+            let slots: Vec<Slot> = (0..count).map(|n| slab.insert(large(n))).collect();
+            assert_eq!(slots, (0..count as u32).map(Slot::new).collect::<Vec<_>>());
+            assert_eq!(slab.chunks.len(), count.div_ceil(4) as usize);
+            slots.iter().for_each(|slot| assert!(slab.remove(*slot).is_some()));
+            assert_eq!((slab.len(), slab.chunks.len()), (0, 1));
+            assert!(slots.iter().all(|slot| slab.get(*slot).is_none()));
+        }
+    }
+}
