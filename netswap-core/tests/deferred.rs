@@ -226,13 +226,13 @@ fn a_watch_that_begins_after_the_end_ends_at_once() {
 #[test]
 fn a_list_for_which_there_is_no_memory_is_refused_and_noted() {
     let mut bench = bench(|config| {
-        config.limits.record = 15;
-        config.limits.total = 15;
+        config.limits.record = 71;
+        config.limits.total = 71;
     });
     bench.send(wire::request(1, op::LIST, 0, []));
-    let pointers = Reply::Pointers(vec![Pointer(2), Pointer(1)]);
+    let pointers = Reply::Pointers((1..=9).map(Pointer).collect());
     bench.connection.answer(Xid(1), pointers, bench.now, &mut bench.engine);
-    assert_eq!(bench.replies(), [wire::quota(1, 1, 15)]);
+    assert_eq!(bench.replies(), [wire::quota(1, 1, 71)]);
     assert!(matches!(bench.engine.incidents[..], [Incident::Refused(None, Refusal::QuotaExceeded { .. })]));
 }
 

@@ -224,17 +224,17 @@ fn where_there_is_no_memory_for_a_part_the_whole_is_told() {
     world.exchange(watcher, watch(9, record, true));
     world.create(owner, 0, pattern(100_000));
     let room = limit - world.bytes();
-    world.create(owner, 0, pattern((room - OVERHEAD - 10) as usize));
+    world.create(owner, 0, pattern((room - OVERHEAD - 70) as usize));
     // The write needs nothing, what it is told with would.
-    world.send(owner, wire::write_range(2, record, 5, [7; 11]));
+    world.send(owner, wire::write_range(2, record, 5, [7; 71]));
     assert_eq!(world.replies(owner), [version(2, 2)]);
     let mut data = pattern(100_000);
-    data[5..16].fill(7);
+    data[5..76].fill(7);
     assert_eq!(world.replies(watcher), [pushed(9, 2, data)]);
-    world.send(owner, wire::write_range(2, record, 5, [8; 10]));
+    world.send(owner, wire::write_range(2, record, 5, [8; 70]));
     assert_eq!(world.replies(owner), [version(2, 3)]);
-    assert_eq!(world.replies(watcher), [patched(9, 3, 5, [8; 10])]);
-    assert_eq!(world.bytes(), limit - 10);
+    assert_eq!(world.replies(watcher), [patched(9, 3, 5, [8; 70])]);
+    assert_eq!(world.bytes(), limit - 70);
 }
 
 /// A watcher with many watches that are told of something all the time, and reads so much at a time.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Budget, Overrun};
 
-pub(super) struct Block {
+pub(crate) struct Block {
     pub(super) bytes: Vec<u8>,
     /// What the budget counts: the bytes, and the room that growth has made for more.
     charged: usize,
@@ -54,10 +54,5 @@ impl Block {
     pub(super) fn give_up_charge(&mut self, budget: &Arc<Budget>) -> usize {
         let ours = self.budget.take_if(|it| Arc::ptr_eq(it, budget)).is_some();
         if ours { self.charged } else { 0 }
-    }
-
-    /// Undoes `give_up_charge`.
-    pub(super) fn take_back_charge(&mut self, budget: &Arc<Budget>) {
-        self.budget = Some(budget.clone());
     }
 }

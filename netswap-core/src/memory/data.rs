@@ -81,14 +81,6 @@ impl Data {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// How many bytes nobody counts any more from now on, because this, their only holder, is about to drop them.
-    pub(crate) fn give_up_charge(&mut self, budget: &Arc<Budget>) -> usize {
-        match &mut self.0 {
-            Form::Few { .. } => 0,
-            Form::Shared { block, .. } => Arc::get_mut(block).map_or(0, |block| block.give_up_charge(budget)),
-        }
-    }
 }
 
 impl Default for Data {

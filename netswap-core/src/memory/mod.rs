@@ -149,7 +149,7 @@ mod tests {
 
     fn gathering(budget: &Arc<Budget>, len: usize) -> Gathering {
         let mut gathering = Gathering::new(budget.clone());
-        gathering.extend(&[7; 200][..len], len);
+        gathering.extend(&[7; 300][..len], len);
         gathering
     }
 

@@ -3,41 +3,43 @@
 
 use super::Store;
 use super::record::Record;
+use super::slab::Slot;
 use crate::error::Refusal;
 use crate::types::{Access, Owner, Pointer};
 use crate::wire::Request;
 
 impl Store {
-    /// Judges a request of which the data, as far as they matter here, have a length.
+    /// Judges a request of which the data, as far as they matter here, have a length. Where the record is that it is about.
     pub(super) fn check<D>(
         &self,
         caller: Owner,
         request: &Request<D>,
         len: impl Fn(&D) -> usize,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Slot>, Refusal> {
         if let Request::SetLifetime { lifetime, .. } = request {
             self.check_lifetime(caller, lifetime)?;
         }
-        let mut record = None;
+        let (mut slot, mut record) = (None, None);
         if let Some((pointer, right)) = target(request) {
-            let target = self.record(pointer)?;
-            target.allow(caller, right)?;
-            record = Some(target);
+            let found = self.records.find(pointer).ok_or(Refusal::AddressFault)?;
+            let target = self.record(found)?;
+            target.allow(self.owners.get(target.owner) == Some(caller), right)?;
+            (slot, record) = (Some(found), Some(target));
         }
         let limit = self.config.limits.record;
         let len = request.data().map_or(0, len);
         if record_len(request, record, len) > u64::from(limit) {
             return Err(Refusal::RecordTooLarge { limit });
         }
-        Ok(())
+        Ok(slot)
     }
 
-    pub(super) fn record(&self, pointer: Pointer) -> Result<&Record, Refusal> {
-        self.records.get(&pointer).ok_or(Refusal::AddressFault)
+    pub(super) fn record(&self, slot: Slot) -> Result<&Record, Refusal> {
+        self.records.get(slot).ok_or(Refusal::AddressFault)
     }
 
-    pub(super) fn record_mut(&mut self, pointer: Pointer) -> Result<&mut Record, Refusal> {
-        self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)
+    pub(super) fn record_mut(&mut self, slot: Slot) -> Result<&mut Record, Refusal> {
+        self.records.get_mut(slot).ok_or(Refusal::AddressFault)
     }
 }
 

@@ -32,7 +32,7 @@ impl Counters {
     /// Requests of an operation, refused ones included.
     #[must_use]
     pub fn requests(&self, opcode: Opcode) -> u64 {
-        Opcode::ALL.iter().zip(self.requests).find(|(it, _)| **it == opcode).map_or(0, |(_, count)| count)
+        self.requests[opcode as usize]
     }
 
     /// Requests of operations that the server does not know.
@@ -60,9 +60,7 @@ impl Counters {
     }
 
     pub(super) fn requested(&mut self, opcode: Opcode) {
-        if let Some(at) = Opcode::ALL.iter().position(|it| *it == opcode) {
-            self.requests[at] += 1;
-        }
+        self.requests[opcode as usize] += 1;
     }
 
     pub(super) fn refused(&mut self, opcode: Option<Opcode>, refusal: &Refusal) {

@@ -4,13 +4,14 @@ use alloc::vec::Vec;
 
 use super::Store;
 use super::record::{Record, cost};
+use super::slab::Slot;
 use super::standing::Read;
 use crate::config::RECORD_OVERHEAD;
 use crate::engine::{Engine, Execution, Incident, Mail, Peer};
 use crate::error::Refusal;
-use crate::memory::{Data, Payload};
+use crate::memory::{Data, Kept, Overrun, Payload};
 use crate::time::Instant;
-use crate::types::{Access, Owner, Pointer, Version, Xid};
+use crate::types::{Access, Owner, Version, Xid};
 use crate::wire::{Ending, Identity, Notification, Reply, Request, Stat};
 
 pub(super) type Answer = Result<Reply<Data>, Refusal>;
@@ -19,7 +20,7 @@ impl Engine for Store {
     fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
         self.expire(now);
         self.trash.clear();
-        self.check(peer.owner, request, |len| *len as usize)
+        self.check(peer.owner, request, |len| *len as usize).map(|_| ())
     }
 
     fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
@@ -57,7 +58,7 @@ impl Store {
         self.expire(now);
         let opcode = request.opcode();
         let done = match self.check(peer.owner, &request, Payload::len) {
-            Ok(()) => self.wait_or_carry_out(peer, xid, request, now),
+            Ok(slot) => self.wait_or_carry_out(peer, xid, request, slot, now),
             Err(refusal) => Err(refusal),
         };
         done.inspect(|_| self.counters.requested(opcode)).unwrap_or_else(|refusal| {
@@ -71,44 +72,49 @@ impl Store {
         peer: Peer,
         xid: Xid,
         request: Request<Payload<'_>>,
+        slot: Option<Slot>,
         now: Instant,
     ) -> Result<Execution, Refusal> {
-        if let Some((pointer, read)) = Read::of(&request) {
-            let record = self.record(pointer)?;
+        let slot = slot.ok_or(Refusal::AddressFault);
+        if let Some(read) = Read::of(&request) {
+            let record = self.record(slot?)?;
             if record.is_reserved() {
-                return self.wait(peer, xid, pointer, read).map(|()| Execution::Waiting);
+                return self.wait(peer, xid, slot?, read).map(|()| Execution::Waiting);
             }
             return Ok(Execution::Done(read.answer(record)));
         }
-        self.carry_out(peer, xid, request, now).map(Execution::Done)
+        self.carry_out(peer, xid, request, slot, now).map(Execution::Done)
     }
 
-    fn carry_out(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Answer {
+    fn carry_out(
+        &mut self,
+        peer: Peer,
+        xid: Xid,
+        request: Request<Payload<'_>>,
+        slot: Result<Slot, Refusal>,
+        now: Instant,
+    ) -> Answer {
         let caller = peer.owner;
         match request {
             Request::CreateRecord { access, data } => self.create(caller, access, Some(data), now),
             Request::ReserveRecord { access } => self.create(caller, access, None, now),
-            Request::UpdateRecordPermissions { pointer, access } => self.set_access(pointer, access),
-            Request::ReplaceRecord { pointer, data } => self.replace(pointer, None, data),
-            Request::CompareAndReplace { pointer, version, data } => {
-                self.replace(pointer, Some(version), data)
-            }
-            Request::WriteRange { pointer, offset, data } => self.write_range(pointer, offset, &data),
-            Request::Append { pointer, data } => self.append(pointer, &data),
-            Request::FetchAdd { pointer, offset, delta } => self.fetch_add(pointer, offset, delta),
-            Request::DeleteRecord { pointer } => {
-                self.end(pointer, Ending::Deleted);
+            Request::UpdateRecordPermissions { access, .. } => self.set_access(slot?, access),
+            Request::ReplaceRecord { data, .. } => self.replace(slot?, None, data),
+            Request::CompareAndReplace { version, data, .. } => self.replace(slot?, Some(version), data),
+            Request::WriteRange { offset, data, .. } => self.write_range(slot?, offset, &data),
+            Request::Append { data, .. } => self.append(slot?, &data),
+            Request::FetchAdd { offset, delta, .. } => self.fetch_add(slot?, offset, delta),
+            Request::DeleteRecord { .. } => {
+                self.end(slot?, Ending::Deleted);
                 self.counters.records_deleted += 1;
                 Ok(Reply::Done)
             }
-            Request::TakeoverRecord { pointer } => self.give(pointer, caller, now),
-            Request::TransferRecord { pointer, owner } => self.give(pointer, owner, now),
-            Request::SetLifetime { pointer, lifetime } => self.set_lifetime(pointer, lifetime, now),
-            Request::WatchRecord { pointer, push } => {
-                self.watch(peer, xid, pointer, push).map(Reply::Watching)
-            }
-            Request::RequestOwnership { pointer } => {
-                self.announce_request(pointer, caller);
+            Request::TakeoverRecord { .. } => self.give(slot?, caller, now),
+            Request::TransferRecord { owner, .. } => self.give(slot?, owner, now),
+            Request::SetLifetime { lifetime, .. } => self.set_lifetime(slot?, lifetime, now),
+            Request::WatchRecord { push, .. } => self.watch(peer, xid, slot?, push).map(Reply::Watching),
+            Request::RequestOwnership { .. } => {
+                self.announce_request(slot?, caller);
                 Ok(Reply::Done)
             }
             Request::Identify => {
@@ -116,8 +122,8 @@ impl Store {
                 Ok(Reply::Identity(Identity::new(caller, self.config.limits.record, grace)))
             }
             Request::Ping { data } => Ok(Reply::Echo(data.settle(&self.budget)?)),
-            Request::StatRecord { pointer } => self.stat(pointer, now),
-            Request::ListRecords => Ok(Reply::Pointers(self.owners.records(caller))),
+            Request::StatRecord { .. } => self.stat(slot?, now),
+            Request::ListRecords => Ok(Reply::Pointers(self.owners.records(caller, &self.records))),
             // These read a record, and were dealt with before.
             Request::ResolvePointer { .. } | Request::ResolveIfChanged { .. } | Request::ReadRange { .. } => {
                 Err(Refusal::AddressFault)
@@ -135,40 +141,48 @@ impl Store {
     ) -> Answer {
         let version = if data.is_some() { Version::FIRST } else { Version::RESERVED };
         let cost = cost(data.as_ref().map_or(0, Payload::len));
+        if self.records.is_full() {
+            return Err(Overrun::Total(self.config.limits.total).into());
+        }
         self.budget.charge(RECORD_OVERHEAD)?;
-        let fits = data.as_ref().map_or(Ok(()), |data| data.fits_in_place_of(&Data::default(), &self.budget));
+        let owner = self.owners.find(caller);
+        let fits = data.as_ref().map_or(Ok(()), |data| data.fits_in_place_of(&Kept::default(), &self.budget));
         let data = fits
             .map_err(Refusal::from)
-            .and_then(|()| self.owners.allow(caller, cost, 1, &self.config.limits))
-            .and_then(|()| self.settle(data))
+            .and_then(|()| self.owners.allow(owner, cost, 1, &self.config.limits))
+            .and_then(|()| self.keep(data))
             .inspect_err(|_| self.budget.release(RECORD_OVERHEAD))?;
         let pointer = self.pointers.draw();
-        let mut record = Record::new(caller, access, version, data);
-        self.owners.add(pointer, &mut record, now, self.config.times.grace, &mut self.lifetimes);
-        self.records.insert(pointer, record);
+        let owner = owner.unwrap_or_else(|| self.owners.enter(caller));
+        let slot = self.records.insert(Record::new(pointer, owner, access, version, data));
+        self.put(slot, owner, now);
         self.counters.records_created += 1;
         Ok(Reply::Created(pointer))
     }
 
-    fn settle(&self, data: Option<Payload<'_>>) -> Result<Data, Refusal> {
-        data.map_or(Ok(Data::default()), |data| data.settle(&self.budget)).map_err(Refusal::from)
+    fn keep(&self, data: Option<Payload<'_>>) -> Result<Kept, Refusal> {
+        let mut kept = Kept::default();
+        if let Some(data) = data {
+            data.settle_into(&mut kept, &self.budget)?;
+        }
+        Ok(kept)
     }
 
     /// UPDATE_RECORD_PERMISSIONS
-    fn set_access(&mut self, pointer: Pointer, access: Access) -> Answer {
-        let record = self.record_mut(pointer)?;
+    fn set_access(&mut self, slot: Slot, access: Access) -> Answer {
+        let record = self.record_mut(slot)?;
         if core::mem::replace(&mut record.access, access) != access {
-            self.announce_rights(pointer, None, Some(access));
+            self.announce_rights(slot, None, Some(access));
         }
         Ok(Reply::Done)
     }
 
     /// REPLACE_RECORD, and with an expected version COMPARE_AND_REPLACE.
-    fn replace(&mut self, pointer: Pointer, expected: Option<Version>, data: Payload<'_>) -> Answer {
-        let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
+    fn replace(&mut self, slot: Slot, expected: Option<Version>, data: Payload<'_>) -> Answer {
+        let record = self.records.get_mut(slot).ok_or(Refusal::AddressFault)?;
         let (before, after) = (record.cost(), cost(data.len()));
         data.fits_in_place_of(&record.data, &self.budget)?;
-        self.owners.allow(record.owner, after.saturating_sub(before), 0, &self.config.limits)?;
+        self.owners.allow(Some(record.owner), after.saturating_sub(before), 0, &self.config.limits)?;
         // The quotas come before the version, those that its last bytes passed too.
         data.bytes()?;
         if expected.is_some_and(|expected| expected != record.version) {
@@ -179,34 +193,39 @@ impl Store {
         record.version = version;
         self.owners.resize(record.owner, before, after);
         self.discard(old);
-        self.announce_write(pointer, None);
+        self.announce_write(slot, None);
         Ok(Reply::Written(version))
     }
 
     /// Makes somebody the owner of a record (docs/PROTOCOL.md §6.5).
-    pub(super) fn give(&mut self, pointer: Pointer, to: Owner, now: Instant) -> Answer {
-        let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
-        if record.owner == to {
+    pub(super) fn give(&mut self, slot: Slot, to: Owner, now: Instant) -> Answer {
+        let record = self.records.get_mut(slot).ok_or(Refusal::AddressFault)?;
+        if self.owners.get(record.owner) == Some(to) {
             return Ok(Reply::Done);
         }
-        self.owners.allow(to, record.cost(), 1, &self.config.limits)?;
-        self.owners.remove(pointer, record, &mut self.lifetimes);
-        record.owner = to;
-        record.deadline = None;
-        if let Some(settings) = &mut record.settings {
-            settings.heir = None;
-        }
+        self.owners.allow(self.owners.find(to), record.cost(), 1, &self.config.limits)?;
         let access = record.access.difference(Access::TAKEOVER);
         let changed = core::mem::replace(&mut record.access, access) != access;
-        self.owners.add(pointer, record, now, self.config.times.grace, &mut self.lifetimes);
-        self.announce_rights(pointer, Some(to), changed.then_some(access));
+        self.owners.remove(slot, &mut self.lifetimes, &mut self.records);
+        self.records.edit_any(slot, |_, more| more.settings.heir = None);
+        let owner = self.owners.enter(to);
+        self.put(slot, owner, now);
+        self.announce_rights(slot, Some(to), changed.then_some(access));
         Ok(Reply::Done)
     }
 
-    fn stat(&self, pointer: Pointer, now: Instant) -> Answer {
-        let record = self.record(pointer)?;
-        let grace = record.deadline.or_else(|| self.owners.deadline(record.owner));
-        let expires = grace.into_iter().chain(record.ttl()).min().map(|deadline| {
+    /// Puts a record that is nobody's among those of an owner.
+    pub(super) fn put(&mut self, slot: Slot, owner: Slot, now: Instant) {
+        let grace = self.config.times.grace;
+        self.owners.add(owner, slot, now, grace, &mut self.lifetimes, &mut self.records);
+    }
+
+    fn stat(&self, slot: Slot, now: Instant) -> Answer {
+        let record = self.record(slot)?;
+        let more = self.records.more(slot);
+        let grace = more.and_then(|more| more.deadline).or_else(|| self.owners.deadline(record.owner));
+        let ttl = more.and_then(|more| more.settings.ttl);
+        let expires = grace.into_iter().chain(ttl).min().map(|deadline| {
             let left = deadline.saturating_since(now);
             let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
             u32::try_from(seconds).unwrap_or(u32::MAX)
@@ -214,10 +233,61 @@ impl Store {
         Ok(Reply::Stat(Stat {
             len: record.data.len() as u32,
             version: record.version,
-            owner: record.owner,
+            owner: self.owners.get(record.owner).ok_or(Refusal::AddressFault)?,
             access: record.access,
             reserved: record.is_reserved(),
             expires,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::config::{Config, Limits};
+    use crate::error::Quota;
+    use crate::identity::IdentityKey;
+    use crate::store::Admission;
+    use crate::wire::Lifetime;
+
+    fn store() -> (Store, Peer) {
+        let config = Config::new(Limits::new(1 << 20), IdentityKey([0; 16]), [0; 32]);
+        let mut store = Store::new(config).unwrap();
+        let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), Instant::ZERO) else { panic!() };
+        (store, peer)
+    }
+
+    #[test]
+    fn slots_that_are_used_up_are_memory_that_is_used_up() {
+        let (mut store, peer) = store();
+        store.records.most = 1;
+        let create = |store: &mut Store| store.create(peer.owner, Access::READ, None, Instant::ZERO);
+        assert!(create(&mut store).is_ok());
+        let full = Refusal::QuotaExceeded { quota: Quota::ServerMemory, limit: 1 << 20 };
+        assert_eq!(create(&mut store).unwrap_err(), full);
+        assert_eq!((store.budget.used(), store.records.len()), (RECORD_OVERHEAD as u64, 1));
+    }
+
+    #[test]
+    fn an_owner_that_is_gone_keeps_its_only_record_when_its_lifetime_is_set() {
+        let (mut store, peer) = store();
+        let created = store.create(peer.owner, Access::READ, None, Instant::ZERO).unwrap();
+        let Reply::Created(pointer) = created else { panic!("{created:?}") };
+        store.disconnect(peer.id, Instant::ZERO);
+        let mut serve = |request| store.serve(peer, Xid(1), request, Instant::ZERO);
+        // It was read before the connection ended.
+        let lifetime = Lifetime { grace: Some(7), ttl: None, heir: None };
+        let done = serve(Request::SetLifetime { pointer, lifetime });
+        assert!(matches!(done, Execution::Done(Reply::Done)), "{done:?}");
+        let listed = serve(Request::ListRecords);
+        let Execution::Done(Reply::Pointers(pointers)) = listed else { panic!("{listed:?}") };
+        assert_eq!(pointers, [pointer]);
+        let end = Instant::after_start(Duration::from_secs(7));
+        assert_eq!(store.poll_timeout(), Some(end));
+        store.handle_timeout(end);
+        let left = store.statistics();
+        assert_eq!((left.records, left.owners, left.bytes, store.poll_timeout()), (0, 0, 0, None));
     }
 }

@@ -6,12 +6,16 @@ mod check;
 mod counters;
 mod execute;
 mod lifetimes;
+mod list;
 mod owners;
 mod pointers;
 mod ranges;
 mod record;
+mod records;
 mod settings;
+mod slab;
 mod standing;
+mod table;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -24,7 +28,8 @@ pub use counters::{Counters, Statistics};
 use lifetimes::{Lifetimes, Mortal};
 use owners::Owners;
 use pointers::Pointers;
-use record::Record;
+use records::Records;
+use slab::Slot;
 use standing::Desk;
 #[cfg(test)]
 pub(crate) use standing::LAST_AT_MOST;
@@ -34,7 +39,7 @@ use crate::engine::{ConnectionId, Peer};
 use crate::error::{Quota, Refusal};
 use crate::memory::{Budget, Data};
 use crate::time::Instant;
-use crate::types::{Owner, Pointer};
+use crate::types::Owner;
 use crate::wire::Ending;
 
 /// Data from this many bytes on are worth dropping outside a lock.
@@ -51,7 +56,7 @@ const TRASH_FROM: usize = 64 * 1024;
 pub struct Store {
     config: Arc<Config>,
     budget: Arc<Budget>,
-    records: HashMap<Pointer, Record, FixedState>,
+    records: Records,
     owners: Owners,
     connections: HashMap<ConnectionId, Attendance, FixedState>,
     last_connection: u64,
@@ -101,7 +106,7 @@ impl Store {
                 config.limits.unfinished,
                 config.limits.places,
             )),
-            records: HashMap::with_hasher(hasher.clone()),
+            records: Records::new(hasher.clone()),
             owners: Owners::new(hasher.clone()),
             connections: HashMap::with_hasher(hasher),
             last_connection: 0,
@@ -216,9 +221,8 @@ impl Store {
         core::mem::take(&mut self.trash)
     }
 
-    fn discard(&mut self, mut data: Data) {
+    fn discard(&mut self, data: Data) {
         if data.len() >= TRASH_FROM {
-            self.budget.release(data.give_up_charge(&self.budget));
             self.trash.push(data);
         }
     }
@@ -236,14 +240,16 @@ impl Store {
 
     fn expire(&mut self, now: Instant) {
         while let Some((then, mortal)) = self.lifetimes.pop_due(now) {
-            let (ended, may_inherit): (Vec<Pointer>, bool) = match mortal {
-                Mortal::Ttl(pointer) => ([pointer].into(), false),
-                Mortal::Record(pointer) => ([pointer].into(), true),
-                Mortal::Owner(owner) => (self.owners.take_estate(owner), true),
+            let may_inherit = !matches!(mortal, Mortal::Ttl(_));
+            let ended: Vec<Slot> = match mortal {
+                Mortal::Ttl(pointer) | Mortal::Record(pointer) => {
+                    self.records.find(pointer).into_iter().collect()
+                }
+                Mortal::Owner(owner) => self.owners.take_estate(owner, &self.records),
             };
-            for pointer in ended {
-                if !(may_inherit && self.inherit(pointer, then)) {
-                    self.end(pointer, Ending::Expired);
+            for slot in ended {
+                if !(may_inherit && self.inherit(slot, then)) {
+                    self.end(slot, Ending::Expired);
                     self.counters.records_expired += 1;
                 }
             }
@@ -251,15 +257,16 @@ impl Store {
     }
 
     /// Removes a record and all that is known of it, and tells whoever is concerned.
-    fn end(&mut self, pointer: Pointer, ending: Ending) {
-        if let Some(mut record) = self.records.remove(&pointer) {
-            self.owners.remove(pointer, &record, &mut self.lifetimes);
-            if let Some(ttl) = record.ttl() {
-                self.lifetimes.clear(ttl, Mortal::Ttl(pointer));
+    fn end(&mut self, slot: Slot, ending: Ending) {
+        self.owners.remove(slot, &mut self.lifetimes, &mut self.records);
+        if let Some((record, more)) = self.records.remove(slot) {
+            if let Some(ttl) = more.settings.ttl {
+                self.lifetimes.clear(ttl, Mortal::Ttl(record.pointer));
             }
             self.budget.release(RECORD_OVERHEAD);
-            self.announce_end(&mut record, ending);
-            self.discard(record.data);
+            self.announce_end(&record, more.standing, ending);
+            let data = record.data.let_go(&self.budget);
+            self.discard(data);
         }
     }
 }

@@ -4,10 +4,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use super::lifetimes::{Lifetimes, Mortal};
-use super::record::Record;
+use super::list::List;
+use super::records::Records;
+use super::slab::Slot;
+use super::table::{Named, Table};
 use crate::config::Limits;
 use crate::error::{Quota, Refusal};
 use crate::time::Instant;
@@ -16,62 +19,99 @@ use crate::types::{Owner, Pointer};
 /// Everybody who owns something or is connected.
 #[derive(Debug)]
 pub(super) struct Owners {
-    holdings: HashMap<Owner, Holdings, FixedState>,
+    holdings: Table<Holdings>,
     hasher: FixedState,
 }
 
 #[derive(Debug)]
 struct Holdings {
+    owner: Owner,
     /// Open connections.
     connections: u32,
     /// Those of them that keep the records alive.
     present: u32,
-    records: HashSet<Pointer, FixedState>,
+    records: List,
     /// Those of the records that have a deadline of their own.
-    apart: HashSet<Pointer, FixedState>,
+    apart: HashSet<Slot, FixedState>,
     /// Those of the records that have a grace of their own.
-    own_grace: HashSet<Pointer, FixedState>,
+    own_grace: HashSet<Slot, FixedState>,
     /// What all records together count.
     bytes: u64,
     /// When the records that are not apart end.
     deadline: Option<Instant>,
 }
 
+impl Named for Holdings {
+    type Name = Owner;
+
+    fn name(&self) -> Owner {
+        self.owner
+    }
+}
+
 impl Owners {
     pub(super) fn new(hasher: FixedState) -> Self {
-        Self { holdings: HashMap::with_hasher(hasher.clone()), hasher }
+        Self { holdings: Table::new(hasher.clone()), hasher }
     }
 
     pub(super) fn len(&self) -> usize {
         self.holdings.len()
     }
 
+    /// Where an owner is, if it has records or is connected.
+    pub(super) fn find(&self, owner: Owner) -> Option<Slot> {
+        self.holdings.find(owner)
+    }
+
+    /// Where an owner is, or is from now on. It must get a record or a connection next.
+    pub(super) fn enter(&mut self, owner: Owner) -> Slot {
+        self.find(owner).unwrap_or_else(|| {
+            self.holdings.insert(Holdings {
+                owner,
+                connections: 0,
+                present: 0,
+                records: List::default(),
+                apart: HashSet::with_hasher(self.hasher.clone()),
+                own_grace: HashSet::with_hasher(self.hasher.clone()),
+                bytes: 0,
+                deadline: None,
+            })
+        })
+    }
+
+    /// Who is there.
+    pub(super) fn get(&self, slot: Slot) -> Option<Owner> {
+        self.holdings.get(slot).map(|holdings| holdings.owner)
+    }
+
     /// Open connections of an owner.
     pub(super) fn connections(&self, owner: Owner) -> u32 {
-        self.holdings.get(&owner).map_or(0, |holdings| holdings.connections)
+        self.of(owner).map_or(0, |holdings| holdings.connections)
     }
 
     /// An owner's records, in no order.
-    pub(super) fn records(&self, owner: Owner) -> Vec<Pointer> {
-        self.holdings.get(&owner).map_or_else(Vec::new, |holdings| holdings.records.iter().copied().collect())
+    pub(super) fn records(&self, owner: Owner, records: &Records) -> Vec<Pointer> {
+        let Some(holdings) = self.of(owner) else { return Vec::new() };
+        let mut pointers = Vec::with_capacity(holdings.records.len());
+        pointers.extend(holdings.records.iter(records).filter_map(|slot| Some(records.get(slot)?.pointer)));
+        pointers
     }
 
     /// When an owner's records end that have no deadline of their own.
-    pub(super) fn deadline(&self, owner: Owner) -> Option<Instant> {
-        self.holdings.get(&owner)?.deadline
+    pub(super) fn deadline(&self, slot: Slot) -> Option<Instant> {
+        self.holdings.get(slot)?.deadline
     }
 
-    /// Judges whether an owner may have `bytes` and `records` more.
+    /// Judges whether an owner, who may have nothing yet, may have `bytes` and `records` more.
     pub(super) fn allow(
         &self,
-        owner: Owner,
+        slot: Option<Slot>,
         bytes: u64,
         records: u64,
         limits: &Limits,
     ) -> Result<(), Refusal> {
-        let (held, count) = self
-            .holdings
-            .get(&owner)
+        let (held, count) = slot
+            .and_then(|slot| self.holdings.get(slot))
             .map_or((0, 0), |holdings| (holdings.bytes, holdings.records.len() as u64));
         let over = |limit: Option<u64>, wanted: u64| limit.filter(|limit| wanted > *limit);
         if let Some(limit) = over(limits.owner_bytes, held.saturating_add(bytes)) {
@@ -84,22 +124,16 @@ impl Owners {
     }
 
     /// A connection of an owner begins: its records have no end in sight any more.
-    pub(super) fn arrive(
-        &mut self,
-        owner: Owner,
-        lifetimes: &mut Lifetimes,
-        records: &mut HashMap<Pointer, Record, FixedState>,
-    ) {
-        let holdings = self.entry(owner);
+    pub(super) fn arrive(&mut self, owner: Owner, lifetimes: &mut Lifetimes, records: &mut Records) {
+        let slot = self.enter(owner);
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
         holdings.connections += 1;
         holdings.present += 1;
         if let Some(deadline) = holdings.deadline.take() {
             lifetimes.clear(deadline, Mortal::Owner(owner));
         }
-        for pointer in holdings.apart.drain() {
-            if let Some(deadline) = records.get_mut(&pointer).and_then(|record| record.deadline.take()) {
-                lifetimes.clear(deadline, Mortal::Record(pointer));
-            }
+        for record in holdings.apart.drain() {
+            clear_deadline(record, lifetimes, records);
         }
     }
 
@@ -110,18 +144,17 @@ impl Owners {
         now: Instant,
         grace: Duration,
         lifetimes: &mut Lifetimes,
-        records: &mut HashMap<Pointer, Record, FixedState>,
+        records: &mut Records,
     ) {
-        let Some(holdings) = self.holdings.get_mut(&owner) else { return };
+        let slot = self.find(owner);
+        let Some(holdings) = slot.and_then(|slot| self.holdings.get_mut(slot)) else { return };
         holdings.present -= 1;
         if holdings.present > 0 {
             return;
         }
-        for pointer in &holdings.own_grace {
-            if let Some(record) = records.get_mut(pointer) {
-                holdings.apart.insert(*pointer);
-                set_apart(*pointer, record, now, grace, lifetimes);
-            }
+        for record in &holdings.own_grace {
+            holdings.apart.insert(*record);
+            set_deadline(*record, now, grace, lifetimes, records);
         }
         if holdings.records.len() > holdings.apart.len() {
             holdings.deadline = Some(now + grace);
@@ -131,94 +164,102 @@ impl Owners {
 
     /// The socket of a connection that has left is closed.
     pub(super) fn close(&mut self, owner: Owner) {
-        if let Some(holdings) = self.holdings.get_mut(&owner) {
+        let Some(slot) = self.find(owner) else { return };
+        if let Some(holdings) = self.holdings.get_mut(slot) {
             holdings.connections -= 1;
         }
-        self.forget_idle(owner);
+        self.forget_idle(slot);
     }
 
-    /// An owner gets a record. Where it has no connection, the record's grace begins.
+    /// An owner gets a record that is nobody's. Where it has no connection, the record's grace begins.
     pub(super) fn add(
         &mut self,
-        pointer: Pointer,
-        record: &mut Record,
+        slot: Slot,
+        record: Slot,
         now: Instant,
         grace: Duration,
         lifetimes: &mut Lifetimes,
+        records: &mut Records,
     ) {
-        let holdings = self.entry(record.owner);
-        holdings.records.insert(pointer);
-        holdings.bytes += record.cost();
-        if record.grace().is_some() {
-            holdings.own_grace.insert(pointer);
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        if let Some(record) = records.get_mut(record) {
+            record.owner = slot;
+            holdings.bytes += record.cost();
+        }
+        holdings.records.push(record, records);
+        if records.more(record).is_some_and(|more| more.settings.grace.is_some()) {
+            holdings.own_grace.insert(record);
         }
         if holdings.present == 0 {
-            holdings.apart.insert(pointer);
-            set_apart(pointer, record, now, grace, lifetimes);
+            holdings.apart.insert(record);
+            set_deadline(record, now, grace, lifetimes, records);
         }
     }
 
     /// A record is no longer its owner's.
-    pub(super) fn remove(&mut self, pointer: Pointer, record: &Record, lifetimes: &mut Lifetimes) {
-        let Some(holdings) = self.holdings.get_mut(&record.owner) else { return };
-        holdings.records.remove(&pointer);
-        holdings.own_grace.remove(&pointer);
-        holdings.bytes -= record.cost();
-        if let Some(deadline) = record.deadline {
-            holdings.apart.remove(&pointer);
-            lifetimes.clear(deadline, Mortal::Record(pointer));
+    pub(super) fn remove(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
+        let Some((slot, cost)) = records.get(record).map(|it| (it.owner, it.cost())) else { return };
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        holdings.records.remove(record, records);
+        holdings.own_grace.remove(&record);
+        holdings.bytes -= cost;
+        if clear_deadline(record, lifetimes, records) {
+            holdings.apart.remove(&record);
         }
         if holdings.records.len() == holdings.apart.len()
             && let Some(deadline) = holdings.deadline.take()
         {
-            lifetimes.clear(deadline, Mortal::Owner(record.owner));
+            lifetimes.clear(deadline, Mortal::Owner(holdings.owner));
         }
-        self.forget_idle(record.owner);
+        self.forget_idle(slot);
     }
 
     /// A record of an owner has grown or shrunk.
-    pub(super) fn resize(&mut self, owner: Owner, before: u64, after: u64) {
-        if let Some(holdings) = self.holdings.get_mut(&owner) {
+    pub(super) fn resize(&mut self, slot: Slot, before: u64, after: u64) {
+        if let Some(holdings) = self.holdings.get_mut(slot) {
             holdings.bytes = holdings.bytes - before + after;
         }
     }
 
     /// An owner's deadline has come: the records that end with it.
-    pub(super) fn take_estate(&mut self, owner: Owner) -> Vec<Pointer> {
-        let Some(holdings) = self.holdings.get_mut(&owner) else { return Vec::new() };
+    pub(super) fn take_estate(&mut self, owner: Owner, records: &Records) -> Vec<Slot> {
+        let slot = self.find(owner);
+        let Some(holdings) = slot.and_then(|slot| self.holdings.get_mut(slot)) else { return Vec::new() };
         holdings.deadline = None;
-        holdings.records.difference(&holdings.apart).copied().collect()
+        holdings.records.iter(records).filter(|record| !holdings.apart.contains(record)).collect()
     }
 
-    fn entry(&mut self, owner: Owner) -> &mut Holdings {
-        let hasher = &self.hasher;
-        self.holdings.entry(owner).or_insert_with(|| Holdings {
-            connections: 0,
-            present: 0,
-            records: HashSet::with_hasher(hasher.clone()),
-            apart: HashSet::with_hasher(hasher.clone()),
-            own_grace: HashSet::with_hasher(hasher.clone()),
-            bytes: 0,
-            deadline: None,
-        })
+    fn of(&self, owner: Owner) -> Option<&Holdings> {
+        self.holdings.get(self.find(owner)?)
     }
 
-    fn forget_idle(&mut self, owner: Owner) {
-        if self.holdings.get(&owner).is_some_and(|it| it.connections == 0 && it.records.is_empty()) {
-            self.holdings.remove(&owner);
+    fn forget_idle(&mut self, slot: Slot) {
+        if self.holdings.get(slot).is_some_and(|it| it.connections == 0 && it.records.is_empty()) {
+            self.holdings.remove(slot);
         }
     }
 }
 
 /// Gives a record of an absent owner a deadline of its own.
-fn set_apart(
-    pointer: Pointer,
-    record: &mut Record,
+fn set_deadline(
+    record: Slot,
     now: Instant,
     grace: Duration,
     lifetimes: &mut Lifetimes,
+    records: &mut Records,
 ) {
-    let deadline = now + record.grace().unwrap_or(grace);
-    record.deadline = Some(deadline);
-    lifetimes.set(deadline, Mortal::Record(pointer));
+    records.edit(record, |record, more| {
+        let deadline = now + more.settings.grace.unwrap_or(grace);
+        more.deadline = Some(deadline);
+        lifetimes.set(deadline, Mortal::Record(record.pointer));
+    });
+}
+
+/// Takes a record's own deadline from it. Whether it had one.
+fn clear_deadline(record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) -> bool {
+    let deadline = records.edit_any(record, |record, more| Some((record.pointer, more.deadline.take()?)));
+    deadline.flatten().is_some_and(|(pointer, deadline)| {
+        lifetimes.clear(deadline, Mortal::Record(pointer));
+        true
+    })
 }

@@ -3,26 +3,27 @@
 use super::Store;
 use super::execute::Answer;
 use super::record::{Record, cost};
+use super::slab::Slot;
 use crate::error::Refusal;
 use crate::memory::{Data, Payload};
-use crate::types::{Pointer, Version};
+use crate::types::Version;
 use crate::wire::Reply;
 
 impl Store {
     /// WRITE_RANGE
-    pub(super) fn write_range(&mut self, pointer: Pointer, offset: u32, data: &Payload<'_>) -> Answer {
-        self.write(pointer, |_| offset as usize, data).map(|(version, _)| Reply::Written(version))
+    pub(super) fn write_range(&mut self, slot: Slot, offset: u32, data: &Payload<'_>) -> Answer {
+        self.write(slot, |_| offset as usize, data).map(|(version, _)| Reply::Written(version))
     }
 
     /// APPEND
-    pub(super) fn append(&mut self, pointer: Pointer, data: &Payload<'_>) -> Answer {
-        let (version, offset) = self.write(pointer, |record| record.data.len(), data)?;
+    pub(super) fn append(&mut self, slot: Slot, data: &Payload<'_>) -> Answer {
+        let (version, offset) = self.write(slot, |record| record.data.len(), data)?;
         Ok(Reply::Appended { version, offset: offset as u32 })
     }
 
     /// FETCH_ADD: the number is signed, 8 bytes long and big-endian, and wraps.
-    pub(super) fn fetch_add(&mut self, pointer: Pointer, offset: u32, delta: i64) -> Answer {
-        let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
+    pub(super) fn fetch_add(&mut self, slot: Slot, offset: u32, delta: i64) -> Answer {
+        let record = self.records.get_mut(slot).ok_or(Refusal::AddressFault)?;
         record.data.allow_write(record.data.len(), &self.budget)?;
         let offset = offset as usize;
         let number = record.data.as_ref().get(offset..).and_then(|rest| rest.first_chunk());
@@ -31,18 +32,18 @@ impl Store {
         let version = record.version.next();
         record.version = version;
         self.discard(old);
-        self.announce_write(pointer, Some((offset as u32, &value.to_be_bytes())));
+        self.announce_write(slot, Some((offset as u32, &value.to_be_bytes())));
         Ok(Reply::Added { version, value })
     }
 
     /// Writes data into a record; the new version, and where the data begin.
     fn write(
         &mut self,
-        pointer: Pointer,
+        slot: Slot,
         offset: impl Fn(&Record) -> usize,
         data: &Payload<'_>,
     ) -> Result<(Version, usize), Refusal> {
-        let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
+        let record = self.records.get_mut(slot).ok_or(Refusal::AddressFault)?;
         let (before, offset) = (record.cost(), offset(record));
         let len = record.data.len().max(offset + data.len());
         data.check_total()?;
@@ -51,7 +52,7 @@ impl Store {
         if changes {
             record.data.allow_write(len, &self.budget)?;
         }
-        self.owners.allow(record.owner, cost(len).saturating_sub(before), 0, &self.config.limits)?;
+        self.owners.allow(Some(record.owner), cost(len).saturating_sub(before), 0, &self.config.limits)?;
         let (bytes, mut old) = (data.bytes()?, Data::default());
         if changes {
             old = record.data.write(offset, bytes, &self.budget)?;
@@ -60,7 +61,7 @@ impl Store {
         record.version = version;
         self.owners.resize(record.owner, before, cost(len));
         self.discard(old);
-        self.announce_write(pointer, Some((offset as u32, bytes)));
+        self.announce_write(slot, Some((offset as u32, bytes)));
         Ok((version, offset))
     }
 }
@@ -92,22 +93,26 @@ mod tests {
         let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), Instant::ZERO) else { panic!() };
         let create = Request::CreateRecord { access: Access::empty(), data: &*vec![1; 100_000] };
         let Reply::Created(pointer) = serve(&mut store, peer, create) else { panic!() };
-        let place = |store: &Store| store.record(pointer).unwrap().data.as_ref().as_ptr();
+        let place = |store: &Store| {
+            store.record(store.records.find(pointer).unwrap()).unwrap().data.as_ref().as_ptr()
+        };
         let before = place(&store);
         for offset in [0, 50_000, 99_992] {
             serve(&mut store, peer, Request::WriteRange { pointer, offset, data: b"12345678" });
             serve(&mut store, peer, Request::FetchAdd { pointer, offset, delta: 1 });
-            serve(&mut store, peer, Request::ReadRange { pointer, offset, len: 8 });
+            let few = serve(&mut store, peer, Request::ReadRange { pointer, offset: 0, len: 64 });
+            serve(&mut store, peer, Request::FetchAdd { pointer, offset, delta: 1 });
+            drop(few);
             assert_eq!(place(&store), before);
         }
-        // While a reply holds the data, a write is done to a copy; the next one needs none.
+        // A few bytes are copied. While a reply holds the data, a write is done to a copy; the next one needs none.
         for request in [
             Request::WriteRange { pointer, offset: 9, data: &b"x"[..] },
             Request::Append { pointer, data: b"x" },
             Request::FetchAdd { pointer, offset: 9, delta: 1 },
         ] {
             let before = place(&store);
-            let snapshot = serve(&mut store, peer, Request::ReadRange { pointer, offset: 0, len: 1 });
+            let snapshot = serve(&mut store, peer, Request::ReadRange { pointer, offset: 0, len: 65 });
             serve(&mut store, peer, request);
             let copy = place(&store);
             assert_ne!(copy, before, "{request:?}");

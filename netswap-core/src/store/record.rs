@@ -1,32 +1,43 @@
 //! One record.
 
-use alloc::boxed::Box;
 use core::time::Duration;
 
+use super::list::Links;
+use super::slab::Slot;
 use super::standing::Standing;
 use crate::config::RECORD_OVERHEAD;
 use crate::error::Refusal;
-use crate::memory::Data;
+use crate::memory::Kept;
 use crate::time::Instant;
-use crate::types::{Access, Owner, Version};
+use crate::types::{Access, Owner, Pointer, Version};
 
+/// What every record has. It is small, for there are many.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) owner: Owner,
-    pub(super) access: Access,
+    pub(super) pointer: Pointer,
     /// 0 while the record is reserved and has no data.
     pub(super) version: Version,
-    pub(super) data: Data,
+    pub(super) data: Kept,
+    /// Where its owner is.
+    pub(super) owner: Slot,
+    /// Its neighbours among its owner's records.
+    pub(super) links: Links,
+    pub(super) access: Access,
+    /// Whether there is [`More`].
+    pub(super) has_more: bool,
+}
+
+/// What few records have.
+#[derive(Debug, Default)]
+pub(super) struct More {
     /// When its grace ends, where that is not when its owner's other records end.
     pub(super) deadline: Option<Instant>,
-    /// What its owner said of its life, of the few records of which one did.
-    pub(super) settings: Option<Box<Settings>>,
-    /// Who watches it or waits for it, of the few records for which somebody does.
-    pub(super) standing: Option<Box<Standing>>,
+    pub(super) settings: Settings,
+    pub(super) standing: Standing,
 }
 
 /// How a record lives, other than records do by default (docs/PROTOCOL.md §6.4).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Settings {
     /// Its own grace.
     pub(super) grace: Option<Duration>,
@@ -37,8 +48,8 @@ pub(super) struct Settings {
 }
 
 impl Record {
-    pub(super) fn new(owner: Owner, access: Access, version: Version, data: Data) -> Self {
-        Self { owner, access, version, data, deadline: None, settings: None, standing: None }
+    pub(super) fn new(pointer: Pointer, owner: Slot, access: Access, version: Version, data: Kept) -> Self {
+        Self { pointer, version, data, owner, links: Links::default(), access, has_more: false }
     }
 
     /// Whether the record has no data yet (docs/PROTOCOL.md §3.22).
@@ -51,32 +62,31 @@ impl Record {
         cost(self.data.len())
     }
 
-    /// Its own grace, where it has one.
-    pub(super) fn grace(&self) -> Option<Duration> {
-        self.settings.as_ref()?.grace
-    }
-
-    pub(super) fn ttl(&self) -> Option<Instant> {
-        self.settings.as_ref()?.ttl
-    }
-
-    pub(super) fn heir(&self) -> Option<Owner> {
-        self.settings.as_ref()?.heir
-    }
-
-    /// Whether somebody may read it.
-    pub(super) fn is_readable_by(&self, caller: Owner) -> bool {
-        self.allow(caller, Access::READ).is_ok()
-    }
-
     /// Judges what somebody may do: the owner everything, others what the access bits say.
-    pub(super) fn allow(&self, caller: Owner, right: Access) -> Result<(), Refusal> {
-        let allowed = self.owner == caller || (!right.is_empty() && self.access.contains(right));
+    pub(super) fn allow(&self, is_owner: bool, right: Access) -> Result<(), Refusal> {
+        let allowed = is_owner || (!right.is_empty() && self.access.contains(right));
         if allowed { Ok(()) } else { Err(Refusal::AccessViolation) }
+    }
+}
+
+impl More {
+    pub(super) fn is_empty(&self) -> bool {
+        self.deadline.is_none() && self.settings == Settings::default() && self.standing.is_empty()
     }
 }
 
 /// What a record with data of this length counts against quotas.
 pub(super) fn cost(len: usize) -> u64 {
     (len + RECORD_OVERHEAD) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_record_takes_48_bytes() {
+        assert_eq!((size_of::<Record>(), size_of::<Kept>()), (48, 16));
+    }
 }

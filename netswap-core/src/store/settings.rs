@@ -6,9 +6,11 @@ use core::time::Duration;
 use super::Store;
 use super::execute::Answer;
 use super::lifetimes::Mortal;
+use super::record::Settings;
+use super::slab::Slot;
 use crate::error::{Invalid, Refusal};
 use crate::time::Instant;
-use crate::types::{Owner, Pointer};
+use crate::types::Owner;
 use crate::wire::{Lifetime, Reply};
 
 impl Store {
@@ -24,30 +26,35 @@ impl Store {
     }
 
     /// SET_LIFETIME
-    pub(super) fn set_lifetime(&mut self, pointer: Pointer, lifetime: Lifetime, now: Instant) -> Answer {
-        let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
-        // Out of its owner's records and in again, so that its grace is what it would be from the beginning.
-        self.owners.remove(pointer, record, &mut self.lifetimes);
-        if let Some(ttl) = record.ttl() {
-            self.lifetimes.clear(ttl, Mortal::Ttl(pointer));
-        }
+    pub(super) fn set_lifetime(&mut self, slot: Slot, lifetime: Lifetime, now: Instant) -> Answer {
+        let record = self.record(slot)?;
+        let owner = self.owners.get(record.owner).ok_or(Refusal::AddressFault)?;
         let Lifetime { grace, ttl, heir } = lifetime;
-        let settings = record.settings.get_or_insert_default();
-        settings.grace = grace.map(|seconds| Duration::from_secs(seconds.into()));
-        settings.ttl = ttl.map(|seconds| now + Duration::from_secs(seconds.get().into()));
-        settings.heir = heir;
-        if let Some(ttl) = settings.ttl {
-            self.lifetimes.set(ttl, Mortal::Ttl(pointer));
-        }
-        record.settings.take_if(|it| it.grace.is_none() && it.ttl.is_none() && it.heir.is_none());
-        record.deadline = None;
-        self.owners.add(pointer, record, now, self.config.times.grace, &mut self.lifetimes);
+        let settings = Settings {
+            grace: grace.map(|seconds| Duration::from_secs(seconds.into())),
+            ttl: ttl.map(|seconds| now + Duration::from_secs(seconds.get().into())),
+            heir,
+        };
+        // Out of its owner's records and in again, so that its grace is what it would be from the beginning.
+        self.owners.remove(slot, &mut self.lifetimes, &mut self.records);
+        let lifetimes = &mut self.lifetimes;
+        self.records.edit(slot, |record, more| {
+            if let Some(ttl) = more.settings.ttl {
+                lifetimes.clear(ttl, Mortal::Ttl(record.pointer));
+            }
+            if let Some(ttl) = settings.ttl {
+                lifetimes.set(ttl, Mortal::Ttl(record.pointer));
+            }
+            more.settings = settings;
+        });
+        let owner = self.owners.enter(owner);
+        self.put(slot, owner, now);
         Ok(Reply::Done)
     }
 
     /// Makes a record's heir its owner, at the moment at which its grace ended. Whether it has one and that one may.
-    pub(super) fn inherit(&mut self, pointer: Pointer, then: Instant) -> bool {
-        let heir = self.records.get(&pointer).and_then(|record| record.heir());
-        heir.is_some_and(|heir| self.give(pointer, heir, then).is_ok())
+    pub(super) fn inherit(&mut self, slot: Slot, then: Instant) -> bool {
+        let heir = self.records.more(slot).and_then(|more| more.settings.heir);
+        heir.is_some_and(|heir| self.give(slot, heir, then).is_ok())
     }
 }

@@ -3,6 +3,7 @@
 //! A watch has no queue. What happens is marked on it, newer news in the place of older ones, and turned into
 //! notifications when its connection asks for them: a slow watcher costs no memory and gets the newest state.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -11,6 +12,7 @@ use hashbrown::HashMap;
 
 use super::Store;
 use super::record::Record;
+use super::slab::Slot;
 use crate::config::STANDING;
 use crate::engine::{ConnectionId, Mail, Peer};
 use crate::error::{Quota, Refusal};
@@ -60,7 +62,7 @@ struct News {
 #[derive(Debug)]
 enum Written {
     /// One write to a part. The watch was told every version before.
-    Range { version: Version, offset: u32, data: Data },
+    Range { version: Version, offset: u32, data: Box<Data> },
     /// The newest state is to be told, whatever it will be.
     Newest,
 }
@@ -106,9 +108,11 @@ impl News {
     fn tell(&mut self, push: bool, record: &Record) -> Vec<Notification<Data>> {
         let Self { written, asked_before, owner, access, asked } = core::mem::take(self);
         let written = written.map(|written| match written {
-            Written::Range { version, offset, data } => Notification::RangeChanged { version, offset, data },
+            Written::Range { version, offset, data } => {
+                Notification::RangeChanged { version, offset, data: *data }
+            }
             Written::Newest => {
-                Notification::Changed { version: record.version, data: push.then(|| record.data.clone()) }
+                Notification::Changed { version: record.version, data: push.then(|| record.data.snapshot()) }
             }
         });
         let owner = owner.map(Notification::OwnerChanged);
@@ -121,11 +125,11 @@ impl News {
 
 impl Read {
     /// What a request reads that waits on a reserved record.
-    pub(super) fn of<D>(request: &Request<D>) -> Option<(Pointer, Self)> {
+    pub(super) fn of<D>(request: &Request<D>) -> Option<Self> {
         match *request {
-            Request::ResolvePointer { pointer } => Some((pointer, Self::Whole)),
-            Request::ResolveIfChanged { pointer, version } => Some((pointer, Self::IfNot(version))),
-            Request::ReadRange { pointer, offset, len } => Some((pointer, Self::Range { offset, len })),
+            Request::ResolvePointer { .. } => Some(Self::Whole),
+            Request::ResolveIfChanged { version, .. } => Some(Self::IfNot(version)),
+            Request::ReadRange { offset, len, .. } => Some(Self::Range { offset, len }),
             _ => None,
         }
     }
@@ -134,9 +138,9 @@ impl Read {
     pub(super) fn answer(self, record: &Record) -> Reply<Data> {
         let Record { version, ref data, .. } = *record;
         match self {
-            Self::Whole => Reply::Resolved(data.clone()),
+            Self::Whole => Reply::Resolved(data.snapshot()),
             Self::IfNot(known) if known == version => Reply::NotModified,
-            Self::IfNot(_) => Reply::Changed { version, data: data.clone() },
+            Self::IfNot(_) => Reply::Changed { version, data: data.snapshot() },
             Self::Range { offset, len } => {
                 Reply::Range { version, record_len: data.len() as u32, data: data.slice(offset, len) }
             }
@@ -160,17 +164,15 @@ impl Store {
     /// bytes of data.
     pub fn take_news(&mut self, id: ConnectionId, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
         let pointer = self.connections.get(&id).and_then(|it| it.desk.standing.get(&xid));
-        let Some(record) = pointer.and_then(|pointer| self.records.get_mut(pointer)) else {
-            return Some(Vec::new());
-        };
-        let Some(mut standing) = record.standing.take() else { return Some(Vec::new()) };
-        let told = match standing.watches.get_mut(&(id, xid)) {
-            Some(watch) if watch.news.len(watch.push, record) as u64 > room => None,
-            Some(watch) => Some(watch.news.tell(watch.push, record)),
-            None => Some(Vec::new()),
-        };
-        record.standing = Some(standing);
-        told
+        let slot = pointer.and_then(|pointer| self.records.find(*pointer));
+        let told = slot.and_then(|slot| {
+            self.records.edit_any(slot, |record, more| match more.standing.watches.get_mut(&(id, xid)) {
+                Some(watch) if watch.news.len(watch.push, record) as u64 > room => None,
+                Some(watch) => Some(watch.news.tell(watch.push, record)),
+                None => Some(Vec::new()),
+            })
+        });
+        told.unwrap_or_else(|| Some(Vec::new()))
     }
 
     /// A connection gives up a watch or a waiting read. What there is for it is dropped, taken or not: the next
@@ -192,21 +194,15 @@ impl Store {
     }
 
     /// Watches a record: it tells of its present state at once where the watch pushes data.
-    pub(super) fn watch(
-        &mut self,
-        peer: Peer,
-        xid: Xid,
-        pointer: Pointer,
-        push: bool,
-    ) -> Result<Version, Refusal> {
-        self.stand(peer.id, xid, pointer)?;
-        let record = self.record_mut(pointer)?;
+    pub(super) fn watch(&mut self, peer: Peer, xid: Xid, slot: Slot, push: bool) -> Result<Version, Refusal> {
+        let record = self.record(slot)?;
         let version = record.version;
         let mut news = News::default();
         let tell = push && !record.is_reserved();
         news.written = tell.then_some(Written::Newest);
         let watch = Watch { watcher: peer.owner, push, news };
-        record.standing.get_or_insert_default().watches.insert((peer.id, xid), watch);
+        self.stand(peer.id, xid, record.pointer)?;
+        self.records.edit(slot, |_, more| more.standing.watches.insert((peer.id, xid), watch));
         if tell {
             self.post(peer.id, Mail::News(xid));
         }
@@ -214,40 +210,42 @@ impl Store {
     }
 
     /// Has a read wait until a reserved record has data.
-    pub(super) fn wait(&mut self, peer: Peer, xid: Xid, pointer: Pointer, read: Read) -> Result<(), Refusal> {
-        self.stand(peer.id, xid, pointer)?;
-        let record = self.record_mut(pointer)?;
+    pub(super) fn wait(&mut self, peer: Peer, xid: Xid, slot: Slot, read: Read) -> Result<(), Refusal> {
+        self.stand(peer.id, xid, self.record(slot)?.pointer)?;
         let wait = Wait { reader: peer.owner, read };
-        record.standing.get_or_insert_default().waiting.insert((peer.id, xid), wait);
+        self.records.edit(slot, |_, more| more.standing.waiting.insert((peer.id, xid), wait));
         Ok(())
     }
 
     /// The data of a record were written, a part of them or all. Whoever waits for them gets them.
-    pub(super) fn announce_write(&mut self, pointer: Pointer, part: Option<(u32, &[u8])>) {
-        let Some(record) = self.records.get_mut(&pointer) else { return };
-        let Some(mut standing) = record.standing.take() else { return };
-        let version = record.version;
-        // The first data of a reserved record are all of it.
-        let part = part.filter(|_| version != Version::FIRST);
-        let part = part.filter(|_| standing.watches.values().any(|it| it.push && it.news.written.is_none()));
-        let part = part.and_then(|(offset, bytes)| Some((offset, Data::copy(bytes, &self.budget).ok()?)));
-        let answers: Vec<_> = core::mem::take(&mut standing.waiting)
-            .into_iter()
-            .map(|((id, xid), wait)| (id, xid, wait.read.answer(record)))
-            .collect();
-        let mut woken = Vec::new();
-        for ((id, xid), watch) in &mut standing.watches {
-            if watch.news.is_empty() {
-                woken.push((*id, *xid));
-            }
-            watch.news.written = Some(match (&watch.news.written, &part) {
-                (None, Some((offset, data))) if watch.push => {
-                    Written::Range { version, offset: *offset, data: data.clone() }
+    pub(super) fn announce_write(&mut self, slot: Slot, part: Option<(u32, &[u8])>) {
+        let budget = &self.budget;
+        let told = self.records.edit_any(slot, |record, more| {
+            let Standing { watches, waiting } = &mut more.standing;
+            let version = record.version;
+            // The first data of a reserved record are all of it.
+            let part = part.filter(|_| version != Version::FIRST);
+            let part = part.filter(|_| watches.values().any(|it| it.push && it.news.written.is_none()));
+            let part = part.and_then(|(offset, bytes)| Some((offset, Data::copy(bytes, budget).ok()?)));
+            let answers: Vec<_> = core::mem::take(waiting)
+                .into_iter()
+                .map(|((id, xid), wait)| (id, xid, wait.read.answer(record)))
+                .collect();
+            let mut woken = Vec::new();
+            for ((id, xid), watch) in watches {
+                if watch.news.is_empty() {
+                    woken.push((*id, *xid));
                 }
-                _ => Written::Newest,
-            });
-        }
-        record.standing = Some(standing).filter(|it| !it.is_empty());
+                watch.news.written = Some(match (&watch.news.written, &part) {
+                    (None, Some((offset, data))) if watch.push => {
+                        Written::Range { version, offset: *offset, data: Box::new(data.clone()) }
+                    }
+                    _ => Written::Newest,
+                });
+            }
+            (woken, answers)
+        });
+        let Some((woken, answers)) = told else { return };
         woken.into_iter().for_each(|(id, xid)| self.post(id, Mail::News(xid)));
         for (id, xid, reply) in answers {
             self.answer(id, xid, reply);
@@ -255,32 +253,34 @@ impl Store {
     }
 
     /// The rights or the owner of a record changed. Who may not read it any more is told that alone.
-    pub(super) fn announce_rights(&mut self, pointer: Pointer, owner: Option<Owner>, access: Option<Access>) {
-        let Some(record) = self.records.get_mut(&pointer) else { return };
-        let Some(mut standing) = record.standing.take() else { return };
-        let mut woken = Vec::new();
-        let mut last = Vec::new();
-        standing.watches.retain(|(id, xid), watch| {
-            if !record.is_readable_by(watch.watcher) {
-                last.push((*id, *xid, watch.end(Ending::AccessLost, record)));
-                return false;
-            }
-            if watch.news.is_empty() {
-                woken.push((*id, *xid));
-            }
-            watch.news.changed_hands(owner);
-            watch.news.access = access.or(watch.news.access);
-            true
+    pub(super) fn announce_rights(&mut self, slot: Slot, owner: Option<Owner>, access: Option<Access>) {
+        let owners = &self.owners;
+        let told = self.records.edit_any(slot, |record, more| {
+            let now = owners.get(record.owner);
+            let is_readable_by = |who: Owner| record.allow(now == Some(who), Access::READ).is_ok();
+            let (mut woken, mut last, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+            more.standing.watches.retain(|(id, xid), watch| {
+                if !is_readable_by(watch.watcher) {
+                    last.push((*id, *xid, watch.end(Ending::AccessLost, record)));
+                    return false;
+                }
+                if watch.news.is_empty() {
+                    woken.push((*id, *xid));
+                }
+                watch.news.changed_hands(owner);
+                watch.news.access = access.or(watch.news.access);
+                true
+            });
+            more.standing.waiting.retain(|(id, xid), wait| {
+                let readable = is_readable_by(wait.reader);
+                if !readable {
+                    refused.push((*id, *xid));
+                }
+                readable
+            });
+            (woken, last, refused)
         });
-        let mut refused = Vec::new();
-        standing.waiting.retain(|(id, xid), wait| {
-            let readable = record.is_readable_by(wait.reader);
-            if !readable {
-                refused.push((*id, *xid));
-            }
-            readable
-        });
-        record.standing = Some(standing).filter(|it| !it.is_empty());
+        let Some((woken, last, refused)) = told else { return };
         woken.into_iter().for_each(|(id, xid)| self.post(id, Mail::News(xid)));
         last.into_iter().for_each(|(id, xid, told)| self.end_standing(id, Mail::Last(xid, told), xid));
         for (id, xid) in refused {
@@ -289,24 +289,28 @@ impl Store {
     }
 
     /// Somebody asks the owner of a record for it.
-    pub(super) fn announce_request(&mut self, pointer: Pointer, requester: Owner) {
-        let Some(record) = self.records.get_mut(&pointer) else { return };
-        let owner = record.owner;
-        let Some(standing) = record.standing.as_mut().filter(|_| owner != requester) else { return };
-        let mut woken = Vec::new();
-        for ((id, xid), watch) in standing.watches.iter_mut().filter(|(_, watch)| watch.watcher == owner) {
-            if watch.news.is_empty() {
-                woken.push((*id, *xid));
+    pub(super) fn announce_request(&mut self, slot: Slot, requester: Owner) {
+        let owners = &self.owners;
+        let woken = self.records.edit_any(slot, |record, more| {
+            let Some(owner) = owners.get(record.owner).filter(|owner| *owner != requester) else {
+                return Vec::new();
+            };
+            let mut woken = Vec::new();
+            let watches = more.standing.watches.iter_mut();
+            for ((id, xid), watch) in watches.filter(|(_, watch)| watch.watcher == owner) {
+                if watch.news.is_empty() {
+                    woken.push((*id, *xid));
+                }
+                watch.news.asked = Some(requester);
+                watch.news.asked_before = None;
             }
-            watch.news.asked = Some(requester);
-            watch.news.asked_before = None;
-        }
-        woken.into_iter().for_each(|(id, xid)| self.post(id, Mail::News(xid)));
+            woken
+        });
+        woken.into_iter().flatten().for_each(|(id, xid)| self.post(id, Mail::News(xid)));
     }
 
     /// A record is no more.
-    pub(super) fn announce_end(&mut self, record: &mut Record, ending: Ending) {
-        let Some(standing) = record.standing.take() else { return };
+    pub(super) fn announce_end(&mut self, record: &Record, standing: Standing, ending: Ending) {
         for ((id, xid), mut watch) in standing.watches {
             self.end_standing(id, Mail::Last(xid, watch.end(ending, record)), xid);
         }
@@ -354,12 +358,11 @@ impl Store {
     }
 
     fn drop_standing(&mut self, pointer: Pointer, id: ConnectionId, xid: Xid) {
-        let Some(record) = self.records.get_mut(&pointer) else { return };
-        if let Some(standing) = &mut record.standing {
-            standing.watches.remove(&(id, xid));
-            standing.waiting.remove(&(id, xid));
-        }
-        record.standing.take_if(|standing| standing.is_empty());
+        let Some(slot) = self.records.find(pointer) else { return };
+        self.records.edit_any(slot, |_, more| {
+            more.standing.watches.remove(&(id, xid));
+            more.standing.waiting.remove(&(id, xid));
+        });
     }
 }
 
@@ -373,13 +376,14 @@ impl Watch {
 }
 
 impl Standing {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.watches.is_empty() && self.waiting.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::More;
     use super::*;
     use crate::config::{Config, Limits, PLACE};
     use crate::identity::IdentityKey;
@@ -392,7 +396,9 @@ mod tests {
         let table = |entry: usize| 2 * (entry + 1) * 8 / 7;
         let places = table(size_of::<(Xid, Pointer)>()) + table(size_of::<Xid>()) + 2 * size_of::<Xid>();
         let node = |value: usize| 11 * (size_of::<(ConnectionId, Xid)>() + value) + 2 * size_of::<usize>();
-        let standing = size_of::<Standing>() + node(size_of::<Watch>()).max(node(size_of::<Wait>()));
+        let more = table(size_of::<(Slot, Box<More>)>()) + size_of::<More>();
+        let watch = node(size_of::<Watch>()) + size_of::<Data>();
+        let standing = more + watch.max(node(size_of::<Wait>()));
         assert!(places + standing <= STANDING * PLACE, "{places} + {standing} bytes");
         let ended = 2 * size_of::<Mail>() + LAST_AT_MOST * size_of::<Notification<Data>>();
         assert!(places + ended <= STANDING * PLACE, "{places} + {ended} bytes");
@@ -409,11 +415,12 @@ mod tests {
         let (owner, watcher) = (connect(), connect());
         let reserved = store.create(owner.owner, Access::READ, None, now).unwrap();
         let Reply::Created(pointer) = reserved else { panic!("{reserved:?}") };
+        let slot = store.records.find(pointer).unwrap();
         let stand = |store: &mut Store| {
-            store.watch(watcher, Xid(1), pointer, true).unwrap();
-            store.wait(watcher, Xid(2), pointer, Read::Whole).unwrap();
+            store.watch(watcher, Xid(1), slot, true).unwrap();
+            store.wait(watcher, Xid(2), slot, Read::Whole).unwrap();
         };
-        let is_watched = |store: &Store| store.records[&pointer].standing.is_some();
+        let is_watched = |store: &Store| store.records.more(slot).is_some();
         stand(&mut store);
         assert!(is_watched(&store));
         store.forget(watcher.id, Xid(1));
@@ -435,15 +442,16 @@ mod tests {
         let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), now) else { panic!() };
         let created = store.create(peer.owner, Access::READ, None, now).unwrap();
         let Reply::Created(pointer) = created else { panic!("{created:?}") };
-        store.watch(peer, Xid(1), pointer, true).unwrap();
+        let slot = store.records.find(pointer).unwrap();
+        store.watch(peer, Xid(1), slot, true).unwrap();
         for _ in 0..3 {
-            store.announce_write(pointer, None);
+            store.announce_write(slot, None);
             assert!(matches!(store.take_mail(peer.id)[..], [Mail::News(Xid(1))]));
             // A slow watcher costs nothing.
             for _ in 0..100 {
-                store.announce_write(pointer, None);
-                store.announce_rights(pointer, None, Some(Access::all()));
-                store.announce_request(pointer, Owner::new(7).unwrap());
+                store.announce_write(slot, None);
+                store.announce_rights(slot, None, Some(Access::all()));
+                store.announce_request(slot, Owner::new(7).unwrap());
             }
             assert!(store.take_mail(peer.id).is_empty());
             assert_eq!(store.take_news(peer.id, Xid(1), u64::MAX).unwrap().len(), 3);
@@ -453,7 +461,9 @@ mod tests {
     #[test]
     fn the_last_notifications_of_a_watch_are_no_more_than_is_said() {
         let owner = Owner::new(7).unwrap();
-        let record = Record::new(owner, Access::READ, Version::FIRST, Data::default());
+        let slot = Slot::new(0);
+        let record =
+            Record::new(Pointer(1), slot, Access::READ, Version::FIRST, crate::memory::Kept::default());
         let written = Some(Written::Newest);
         let news = News {
             written,

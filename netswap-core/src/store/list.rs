@@ -1,0 +1,149 @@
+//! The records of one owner, in a list that goes through them.
+
+use super::records::Records;
+use super::slab::Slot;
+
+/// The ends of a list of records. A record is in one list at most.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    first: Option<Slot>,
+    last: Option<Slot>,
+    len: u32,
+}
+
+/// A record's neighbours in its list.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    previous: Option<Slot>,
+    next: Option<Slot>,
+}
+
+impl List {
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The slots in the list, in the order in which they were pushed.
+    pub(super) fn iter(&self, records: &Records) -> impl Iterator<Item = Slot> {
+        core::iter::successors(self.first, |slot| records.get(*slot)?.links.next)
+    }
+
+    /// Adds a record, which must be in no list, at the end.
+    pub(super) fn push(&mut self, slot: Slot, records: &mut Records) {
+        let previous = self.last.replace(slot);
+        if let Some(record) = records.get_mut(slot) {
+            record.links = Links { previous, next: None };
+        }
+        *self.after(previous, records) = Some(slot);
+        self.len += 1;
+    }
+
+    /// Takes out a record, which must be in this list.
+    pub(super) fn remove(&mut self, slot: Slot, records: &mut Records) {
+        let Some(record) = records.get_mut(slot) else { return };
+        let Links { previous, next } = core::mem::take(&mut record.links);
+        *self.after(previous, records) = next;
+        *self.before(next, records) = previous;
+        self.len -= 1;
+    }
+
+    /// What says what comes after a record, or comes first.
+    fn after<'a>(&'a mut self, previous: Option<Slot>, records: &'a mut Records) -> &'a mut Option<Slot> {
+        match previous.and_then(|slot| records.get_mut(slot)) {
+            Some(record) => &mut record.links.next,
+            None => &mut self.first,
+        }
+    }
+
+    /// What says what comes before a record, or comes last.
+    fn before<'a>(&'a mut self, next: Option<Slot>, records: &'a mut Records) -> &'a mut Option<Slot> {
+        match next.and_then(|slot| records.get_mut(slot)) {
+            Some(record) => &mut record.links.previous,
+            None => &mut self.last,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use foldhash::fast::FixedState;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::memory::Kept;
+    use crate::store::record::Record;
+    use crate::types::{Access, Pointer, Version};
+
+    fn insert(records: &mut Records, n: u64) -> Slot {
+        let owner = Slot::new(0);
+        records.insert(Record::new(Pointer(n), owner, Access::READ, Version::FIRST, Kept::default()))
+    }
+
+    /// What is in the list, which is the same from either end.
+    fn slots(list: &List, records: &Records) -> Vec<Slot> {
+        let mut backwards: Vec<Slot> =
+            core::iter::successors(list.last, |slot| records.get(*slot).unwrap().links.previous).collect();
+        backwards.reverse();
+        let slots: Vec<Slot> = list.iter(records).collect();
+        assert_eq!((&slots, slots.len(), slots.is_empty()), (&backwards, list.len(), list.is_empty()));
+        slots
+    }
+
+    #[test]
+    fn records_are_taken_out_anywhere() {
+        let mut records = Records::new(FixedState::with_seed(7));
+        let all: Vec<Slot> = (1..=5).map(|n| insert(&mut records, n)).collect();
+        let mut list = List::default();
+        assert!(slots(&list, &records).is_empty());
+        all.iter().for_each(|slot| list.push(*slot, &mut records));
+        assert_eq!(slots(&list, &records), all);
+        // In the middle, the first, the last, and then the only one.
+        let mut left = all.clone();
+        for gone in [2, 0, 4, 1, 3].map(|at: usize| all[at]) {
+            list.remove(gone, &mut records);
+            left.retain(|slot| *slot != gone);
+            assert_eq!(slots(&list, &records), left);
+        }
+        list.push(all[2], &mut records);
+        assert_eq!(slots(&list, &records), vec![all[2]]);
+    }
+
+    proptest! {
+        /// Records come into one of three lists, go from one to another, and end.
+        #[test]
+        fn every_record_is_in_its_list(
+            steps in proptest::collection::vec((0..3_usize, 0..4_usize, any::<prop::sample::Index>()), 0..200)
+        ) {
+            let mut records = Records::new(FixedState::with_seed(7));
+            let mut lists: [List; 3] = Default::default();
+            let mut model: [Vec<Slot>; 3] = Default::default();
+            for (n, (from, to, index)) in steps.into_iter().enumerate() {
+                let slot = if model[from].is_empty() || from == to {
+                    insert(&mut records, n as u64)
+                } else {
+                    let slot = model[from].remove(index.index(model[from].len()));
+                    lists[from].remove(slot, &mut records);
+                    slot
+                };
+                match lists.get_mut(to) {
+                    Some(list) => {
+                        list.push(slot, &mut records);
+                        model[to].push(slot);
+                    }
+                    None => prop_assert!(records.remove(slot).is_some()),
+                }
+                for (list, model) in lists.iter().zip(&model) {
+                    prop_assert_eq!(&slots(list, &records), model);
+                }
+                prop_assert_eq!(records.len(), model.iter().map(Vec::len).sum::<usize>());
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! All records, and what there is to know of few of them.
+
+use alloc::boxed::Box;
+use core::ops::Deref;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::record::{More, Record};
+use super::slab::Slot;
+use super::table::{Named, Table};
+use crate::types::Pointer;
+
+/// The most records: their slots are 32 bits wide, and so are those of owners, of which not every one has a record.
+const MOST: usize = 1 << 31;
+
+/// The room that is kept when nothing is left of what few records have.
+const KEPT: usize = 64;
+
+/// The records. What most of them do not have takes no room in them.
+#[derive(Debug)]
+pub(super) struct Records {
+    table: Table<Record>,
+    more: HashMap<Slot, Box<More>, FixedState>,
+    /// How many there may be.
+    pub(super) most: usize,
+}
+
+impl Named for Record {
+    type Name = Pointer;
+
+    fn name(&self) -> Pointer {
+        self.pointer
+    }
+}
+
+impl Records {
+    pub(super) fn new(hasher: FixedState) -> Self {
+        Self { table: Table::new(hasher.clone()), more: HashMap::with_hasher(hasher), most: MOST }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= self.most
+    }
+
+    pub(super) fn find(&self, pointer: Pointer) -> Option<Slot> {
+        self.table.find(pointer)
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> Option<&Record> {
+        self.table.get(slot)
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Record> {
+        self.table.get_mut(slot)
+    }
+
+    /// Adds a record with a pointer that no record has.
+    pub(super) fn insert(&mut self, record: Record) -> Slot {
+        self.table.insert(record)
+    }
+
+    /// Removes a record with all that is known of it.
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<(Record, More)> {
+        let more = self.edit_any(slot, |_, more| core::mem::take(more));
+        Some((self.table.remove(slot)?, more.unwrap_or_default()))
+    }
+
+    /// What more there is to know of a record.
+    pub(super) fn more(&self, slot: Slot) -> Option<&More> {
+        self.get(slot).filter(|record| record.has_more)?;
+        self.more.get(&slot).map(Deref::deref)
+    }
+
+    /// Changes a record and what more there is to know of it. There need be nothing, before or after.
+    pub(super) fn edit<R>(
+        &mut self,
+        slot: Slot,
+        change: impl FnOnce(&mut Record, &mut More) -> R,
+    ) -> Option<R> {
+        let record = self.table.get_mut(slot)?;
+        let mut more = match self.more.entry(slot) {
+            Entry::Occupied(more) => more,
+            Entry::Vacant(nothing) => nothing.insert_entry(Box::default()),
+        };
+        let done = change(record, more.get_mut());
+        record.has_more = !more.get().is_empty();
+        if !record.has_more {
+            more.remove();
+            if self.more.is_empty() {
+                self.more.shrink_to(KEPT);
+            }
+        }
+        Some(done)
+    }
+
+    /// [Changes](Self::edit) a record if there is more to know of it.
+    pub(super) fn edit_any<R>(
+        &mut self,
+        slot: Slot,
+        change: impl FnOnce(&mut Record, &mut More) -> R,
+    ) -> Option<R> {
+        self.get(slot).filter(|record| record.has_more)?;
+        self.edit(slot, change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::memory::Kept;
+    use crate::time::Instant;
+    use crate::types::{Access, Owner, Version};
+
+    fn records() -> Records {
+        Records::new(FixedState::with_seed(7))
+    }
+
+    fn insert(records: &mut Records, n: u64) -> Slot {
+        let record = Record::new(Pointer(n), Slot::new(0), Access::READ, Version(n), Kept::default());
+        records.insert(record)
+    }
+
+    #[test]
+    fn what_few_records_have_takes_room_only_while_they_have_it() {
+        let mut records = records();
+        let slot = insert(&mut records, 1);
+        let has_more = |records: &Records| {
+            let flag = records.get(slot).unwrap().has_more;
+            assert_eq!((records.more(slot).is_some(), records.more.len()), (flag, usize::from(flag)));
+            flag
+        };
+        assert!(!has_more(&records));
+        assert_eq!(records.edit_any(slot, |_, _| ()), None);
+        assert_eq!(
+            records.edit(slot, |record, more| (record.pointer, more.is_empty())),
+            Some((Pointer(1), true))
+        );
+        assert!(!has_more(&records));
+        let (moment, heir) = (Instant::after_start(core::time::Duration::from_secs(1)), Owner::new(1));
+        records.edit(slot, |_, more| more.deadline = Some(moment));
+        assert!(has_more(&records));
+        records.edit_any(slot, |_, more| more.settings.heir = heir).unwrap();
+        let more = records.more(slot).unwrap();
+        assert_eq!((more.deadline, more.settings.heir), (Some(moment), heir));
+        assert_eq!(records.edit_any(slot, |_, more| more.deadline.take()), Some(Some(moment)));
+        assert!(has_more(&records));
+        assert_eq!(records.edit_any(slot, |_, more| more.settings.heir.take()), Some(heir));
+        assert!(!has_more(&records));
+        // Who gets the slot next gets nothing of it.
+        records.edit(slot, |_, more| more.settings.heir = heir);
+        let (record, more) = records.remove(slot).unwrap();
+        assert_eq!((record.pointer, more.settings.heir), (Pointer(1), heir));
+        assert!(records.more(slot).is_none() && records.more.is_empty() && records.remove(slot).is_none());
+        assert_eq!(insert(&mut records, 2), slot);
+        assert!(!has_more(&records));
+        assert!(records.remove(slot).unwrap().1.is_empty());
+    }
+
+    #[test]
+    fn with_the_last_of_it_goes_the_room() {
+        let mut records = records();
+        let slots: Vec<Slot> = (1..=1000).map(|n| insert(&mut records, n)).collect();
+        for slot in &slots {
+            records.edit(*slot, |_, more| more.deadline = Some(Instant::ZERO));
+        }
+        assert!(records.more.capacity() >= 1000);
+        for slot in &slots {
+            records.edit(*slot, |_, more| more.deadline = None);
+        }
+        assert!(records.more.capacity() < 3 * KEPT, "{}", records.more.capacity());
+        assert_eq!((records.len(), records.find(Pointer(1000))), (1000, Some(slots[999])));
+    }
+
+    #[test]
+    fn there_are_no_more_than_there_may_be() {
+        let mut records = records();
+        records.most = 2;
+        let first = insert(&mut records, 1);
+        assert!(!records.is_full());
+        insert(&mut records, 2);
+        assert!(records.is_full());
+        records.remove(first);
+        assert!(!records.is_full());
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in proptest::collection::vec((0..4, 1..40_u64), 0..300)) {
+            let mut records = records();
+            let mut model: BTreeMap<Pointer, (Slot, Option<Instant>)> = BTreeMap::new();
+            let mut now = Instant::ZERO;
+            for (step, n) in steps {
+                let pointer = Pointer(n);
+                now = now + core::time::Duration::from_secs(1);
+                match (step, model.get_mut(&pointer)) {
+                    (_, None) => {
+                        let slot = insert(&mut records, n);
+                        prop_assert!(model.values().all(|(it, _)| *it != slot));
+                        model.insert(pointer, (slot, None));
+                    }
+                    (0, Some((slot, deadline))) => {
+                        let (record, more) = records.remove(*slot).unwrap();
+                        prop_assert_eq!((record.pointer, more.deadline), (pointer, *deadline));
+                        model.remove(&pointer);
+                    }
+                    (1, Some((slot, deadline))) => {
+                        let was = records.edit(*slot, |_, more| more.deadline.replace(now)).unwrap();
+                        prop_assert_eq!(was, deadline.replace(now));
+                    }
+                    (2, Some((slot, deadline))) => {
+                        let was = records.edit_any(*slot, |_, more| more.deadline.take());
+                        prop_assert_eq!(was, deadline.take().map(Some));
+                    }
+                    (_, Some((slot, _))) => {
+                        let version = &mut records.get_mut(*slot).unwrap().version;
+                        *version = version.next();
+                    }
+                }
+                for (pointer, (slot, deadline)) in &model {
+                    prop_assert_eq!(records.find(*pointer), Some(*slot));
+                    prop_assert_eq!(records.get(*slot).unwrap().pointer, *pointer);
+                    prop_assert_eq!(records.more(*slot).map(|more| more.deadline), deadline.map(Some));
+                }
+                prop_assert_eq!(records.len(), model.len());
+                prop_assert_eq!(records.more.len(), model.values().filter(|it| it.1.is_some()).count());
+            }
+            model.values().for_each(|(slot, _)| assert!(records.remove(*slot).is_some()));
+            prop_assert!(records.len() == 0 && records.more.is_empty());
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Things with a name each: found by it, and from then on by their slot.
+
+use core::hash::{BuildHasher, Hash};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::slab::{Slab, Slot};
+
+/// What has a name that never changes.
+pub(super) trait Named {
+    type Name: Copy + Eq + Hash;
+
+    fn name(&self) -> Self::Name;
+}
+
+/// A slab of things, and an index of their names that has no more than their slots in it.
+#[derive(Debug)]
+pub(super) struct Table<T> {
+    slab: Slab<T>,
+    index: HashTable<Slot>,
+    hasher: FixedState,
+}
+
+impl<T: Named> Table<T> {
+    pub(super) fn new(hasher: FixedState) -> Self {
+        Self { slab: Slab::new(), index: HashTable::new(), hasher }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(super) fn find(&self, name: T::Name) -> Option<Slot> {
+        let is_it = |slot: &Slot| self.slab.get(*slot).is_some_and(|thing| thing.name() == name);
+        self.index.find(self.hasher.hash_one(name), is_it).copied()
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> Option<&T> {
+        self.slab.get(slot)
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        self.slab.get_mut(slot)
+    }
+
+    /// Adds a thing whose name nothing in the table has.
+    pub(super) fn insert(&mut self, thing: T) -> Slot {
+        let Self { slab, index, hasher } = self;
+        let hash = hasher.hash_one(thing.name());
+        let slot = slab.insert(thing);
+        let hash_of = |slot: &Slot| slab.get(*slot).map_or(0, |thing| hasher.hash_one(thing.name()));
+        index.insert_unique(hash, slot, hash_of);
+        slot
+    }
+
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<T> {
+        let thing = self.slab.remove(slot)?;
+        if let Ok(entry) = self.index.find_entry(self.hasher.hash_one(thing.name()), |it| *it == slot) {
+            entry.remove();
+        }
+        if self.index.is_empty() {
+            // There is nothing that would need a hash.
+            self.index.shrink_to(Slab::<T>::SLOTS, |_| 0);
+        }
+        Some(thing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Eight fit in a chunk.
+    #[derive(Debug)]
+    struct Large(u32, #[expect(dead_code)] [u64; 512]);
+
+    impl Named for Large {
+        type Name = u32;
+
+        fn name(&self) -> u32 {
+            self.0
+        }
+    }
+
+    fn table() -> Table<Large> {
+        Table::new(FixedState::with_seed(7))
+    }
+
+    #[test]
+    fn a_thing_is_found_by_its_name() {
+        let mut table = table();
+        let [one, two] = [1, 2].map(|name| table.insert(Large(name, [0; 512])));
+        assert_eq!((table.find(1), table.find(2), table.find(3)), (Some(one), Some(two), None));
+        assert_eq!(table.remove(one).map(|it| it.0), Some(1));
+        assert_eq!((table.find(1), table.find(2), table.len()), (None, Some(two), 1));
+        assert!(table.remove(one).is_none() && table.get(one).is_none());
+        // The slot is another's, under the name of before too.
+        assert_eq!(table.insert(Large(1, [1; 512])), one);
+        assert_eq!((table.find(1), table.get_mut(one).map(|it| it.0)), (Some(one), Some(1)));
+    }
+
+    #[test]
+    fn with_the_last_thing_goes_the_room() {
+        let mut table = table();
+        let slots: Vec<Slot> = (0..1000).map(|name| table.insert(Large(name, [0; 512]))).collect();
+        assert!(table.index.capacity() >= 1000);
+        slots.into_iter().for_each(|slot| assert!(table.remove(slot).is_some()));
+        assert!(table.index.capacity() < 20, "{}", table.index.capacity());
+        assert!((0..1000).all(|name| table.find(name).is_none()));
+        let kept = table.index.capacity();
+        let slot = table.insert(Large(1, [0; 512]));
+        assert!(table.remove(slot).is_some());
+        assert!(kept > 0 && table.index.capacity() == kept, "one that comes and goes moves nothing");
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in proptest::collection::vec((any::<bool>(), 0_u32..60), 0..300)) {
+            let mut table = table();
+            let mut model: BTreeMap<u32, Slot> = BTreeMap::new();
+            for (remove, name) in steps {
+                if let Some(slot) = model.get(&name).copied().filter(|_| remove) {
+                    model.remove(&name);
+                    prop_assert_eq!(table.remove(slot).map(|it| it.0), Some(name));
+                } else if !model.contains_key(&name) {
+                    let slot = table.insert(Large(name, [0; 512]));
+                    prop_assert!(model.values().all(|it| *it != slot));
+                    model.insert(name, slot);
+                }
+                prop_assert_eq!(table.len(), model.len());
+                for name in 0..60 {
+                    let slot = table.find(name);
+                    prop_assert_eq!(slot, model.get(&name).copied());
+                    prop_assert_eq!(slot.map(|it| table.get(it).unwrap().0), slot.map(|_| name));
+                }
+            }
+        }
+    }
+}
