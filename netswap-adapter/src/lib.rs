@@ -21,6 +21,7 @@ mod clock;
 mod runtime;
 pub mod server;
 pub mod socket;
+mod writing;
 
 pub use clock::Clock;
 pub use runtime::{Runtime, Sleep, Transport, within};

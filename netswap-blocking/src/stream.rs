@@ -48,7 +48,10 @@ impl<S: Read + Write + AsFd> Transport for Stream<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let written = self.source.poll_do(cx, Directions::WRITE, |stream| stream.write_vectored(slices));
+        let written = self.source.poll_do(cx, Directions::WRITE, |stream| match slices {
+            [one] => stream.write(one),
+            _ => stream.write_vectored(slices),
+        });
         let wanted = || slices.iter().map(|slice| slice.len()).sum();
         if matches!(written, Poll::Ready(Ok(written)) if written < wanted()) {
             self.source.exhausted(Directions::WRITE);

@@ -17,6 +17,9 @@ pub const MOST_TURNED_AWAY: u32 = 256;
 /// The most bytes of operands that a request with data has: so much longer than a record can a request be.
 pub(crate) const LARGEST_OPERANDS: u64 = 16;
 
+/// Which part of the bytes that may be unfinished there may be of room that is made at once.
+pub(crate) const AHEAD: u64 = 4;
+
 /// The most bytes that a place takes: what a request, a reply or a third of a watch needs in tables and queues, beside
 /// data (docs/PROTOCOL.md §7.2).
 pub(crate) const PLACE: usize = 512;
@@ -185,13 +188,23 @@ impl Limits {
     }
 
     /// The most bytes that the state machines of a server with these limits hold, whatever clients send: the total; the
-    /// unfinished bytes once more, because buffers that grow may be twice as large as what has arrived; the places; and
-    /// what every connection may need beside that. Sockets' buffers in the kernel are not in it.
+    /// [room](Self::room_bound) that unfinished requests have for more; the places; and what every connection may need
+    /// beside that. Sockets' buffers in the kernel are not in it.
     #[must_use]
     pub fn memory_bound(&self) -> u64 {
         let connections = u64::from(self.connections) + u64::from(MOST_TURNED_AWAY);
         let beside = connections.saturating_mul(self.connection_bound());
-        self.total.saturating_add(self.unfinished).saturating_add(self.places_bound()).saturating_add(beside)
+        self.total
+            .saturating_add(self.room_bound())
+            .saturating_add(self.places_bound())
+            .saturating_add(beside)
+    }
+
+    /// The most bytes of room that unfinished requests have for what is still to come: as much as has arrived, and a quarter
+    /// of what may, for those whose room is made at once.
+    #[must_use]
+    pub fn room_bound(&self) -> u64 {
+        self.unfinished.saturating_add(self.unfinished / AHEAD)
     }
 
     /// The most bytes that all places together take.

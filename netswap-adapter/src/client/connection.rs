@@ -1,7 +1,7 @@
 //! Moves the bytes of one connection.
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -10,10 +10,7 @@ use netswap_core::wire::READ_AT_MOST;
 
 use super::Disconnect;
 use super::shared::{Deliveries, Shared, deliver};
-use crate::Transport;
-
-/// Slices written at a time: more than the output's window has of full packets.
-const SLICES_AT_MOST: usize = 128;
+use crate::{Transport, writing};
 
 /// After so many steps other tasks have their turn, whatever the stream does.
 const STEPS_AT_A_TIME: usize = 4;
@@ -102,13 +99,7 @@ impl<T: Transport> Connection<T> {
             drop(state);
             return self.flush(cx);
         }
-        let mut slices = [IoSlice::new(&[]); SLICES_AT_MOST];
-        let mut filled = 0;
-        for (slot, bytes) in slices.iter_mut().zip(machine.output().slices()) {
-            *slot = IoSlice::new(bytes);
-            filled += 1;
-        }
-        match self.stream.poll_write(cx, &slices[..filled]) {
+        match writing::poll_write(&mut self.stream, cx, machine.output()) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(0)) => return Err(lost(io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(written)) => machine.sent(written, self.shared.now()),

@@ -1,7 +1,7 @@
 //! Moves the bytes of one connection.
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -12,10 +12,7 @@ use netswap_core::wire::READ_AT_MOST;
 use tracing::debug;
 
 use super::shared::Attendance;
-use crate::Transport;
-
-/// Slices written at a time: more than the output's window has.
-const SLICES_AT_MOST: usize = 128;
+use crate::{Transport, writing};
 
 /// After so many steps other connections of the thread have their turn, and the system is asked what has arrived.
 const STEPS_AT_A_TIME: usize = 4;
@@ -104,6 +101,12 @@ impl<T: Transport> Connection<T> {
             self.machine.handle_mail(shared.now(), &mut &**shared);
             moved = true;
         }
+        if self.machine.wants_read()
+            && let Poll::Ready(read) = self.poll_read(cx)
+        {
+            read?;
+            moved = true;
+        }
         if self.machine.output().has_remaining()
             && let Poll::Ready(written) = self.poll_write(cx)
         {
@@ -117,12 +120,6 @@ impl<T: Transport> Connection<T> {
             shut_down?;
             self.shut_down = true;
         }
-        if self.machine.wants_read()
-            && let Poll::Ready(read) = self.poll_read(cx)
-        {
-            read?;
-            moved = true;
-        }
         let shared = &self.attendance.shared;
         let deadline = || self.machine.poll_timeout().and_then(|at| shared.clock().system_time(at));
         if !moved && self.stream.poll_deadline(cx, deadline()).is_ready() {
@@ -133,13 +130,7 @@ impl<T: Transport> Connection<T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut slices = [IoSlice::new(&[]); SLICES_AT_MOST];
-        let mut filled = 0;
-        for (slot, bytes) in slices.iter_mut().zip(self.machine.output().slices()) {
-            *slot = IoSlice::new(bytes);
-            filled += 1;
-        }
-        let written = ready!(self.stream.poll_write(cx, &slices[..filled]))?;
+        let written = ready!(writing::poll_write(&mut self.stream, cx, self.machine.output()))?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

@@ -6,6 +6,9 @@ use core::fmt;
 
 use super::{Budget, Data, Kept, Overrun};
 
+/// When so many bytes have come, room for all may be made at once.
+const AHEAD_FROM: usize = 64 * 1024;
+
 /// The data of a request while it arrives, in a buffer of its own that becomes the record's.
 ///
 /// The buffer follows the bytes that came, never the length that was declared.
@@ -14,6 +17,8 @@ pub struct Gathering {
     data: Vec<u8>,
     charged: usize,
     unfinished: usize,
+    /// What of its room counts as ahead.
+    ahead: usize,
     /// The limit that its last bytes passed.
     overrun: Option<Overrun>,
 }
@@ -22,17 +27,35 @@ impl Gathering {
     /// No bytes yet.
     #[must_use]
     pub fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, data: Vec::new(), charged: 0, unfinished: 0, overrun: None }
+        Self { budget, data: Vec::new(), charged: 0, unfinished: 0, ahead: 0, overrun: None }
     }
 
     /// Adds bytes that arrived, of data that are expected to have `expected` bytes in all.
     pub fn extend(&mut self, bytes: &[u8], expected: usize) {
-        extend(&mut self.data, bytes, expected);
+        self.reserve(bytes.len(), expected);
+        self.data.extend_from_slice(bytes);
     }
 
     /// Makes room for bytes that arrived, of data that are expected to have `expected` bytes in all.
+    ///
+    /// The room is twice what is needed and stops at `expected`: it follows the bytes that came, never the length that was
+    /// declared, and ends without slack. When much has come, and as far as the budget has room ahead, it is all that is
+    /// expected: bytes that need not be moved once more.
     pub fn reserve(&mut self, more: usize, expected: usize) {
-        reserve(&mut self.data, more, expected);
+        let needed = self.data.len() + more;
+        if needed <= self.data.capacity() {
+            return;
+        }
+        let beyond = expected.saturating_sub(needed.saturating_mul(2));
+        if needed >= AHEAD_FROM
+            && beyond > self.ahead
+            && self.budget.ahead.charge(beyond - self.ahead).is_ok()
+        {
+            self.ahead = beyond;
+            self.data.reserve_exact(expected - self.data.len());
+        } else {
+            reserve(&mut self.data, more, expected);
+        }
     }
 
     /// Counts bytes of the request as unfinished.
@@ -135,10 +158,12 @@ impl Gathering {
     }
 }
 
-/// Makes room for bytes that arrived in data that are expected to have `expected` bytes in all.
-///
-/// The buffer gets twice the room that is needed and stops at `expected`: it follows the bytes that came, never the length
-/// that was declared, and ends without slack.
+/// Adds bytes that arrived to data that are expected to have `expected` bytes in all.
+pub(crate) fn extend(data: &mut Vec<u8>, bytes: &[u8], expected: usize) {
+    reserve(data, bytes.len(), expected);
+    data.extend_from_slice(bytes);
+}
+
 fn reserve(data: &mut Vec<u8>, more: usize, expected: usize) {
     let needed = data.len() + more;
     if needed > data.capacity() {
@@ -147,16 +172,11 @@ fn reserve(data: &mut Vec<u8>, more: usize, expected: usize) {
     }
 }
 
-/// Adds bytes that arrived to data that are expected to have `expected` bytes in all.
-pub(crate) fn extend(data: &mut Vec<u8>, bytes: &[u8], expected: usize) {
-    reserve(data, bytes.len(), expected);
-    data.extend_from_slice(bytes);
-}
-
 impl Drop for Gathering {
     fn drop(&mut self) {
         self.budget.release(self.charged);
         self.budget.unfinished.release(self.unfinished);
+        self.budget.ahead.release(self.ahead);
     }
 }
 
@@ -170,17 +190,48 @@ impl fmt::Debug for Gathering {
 mod tests {
     use super::*;
 
+    fn gathering(unfinished: u64) -> Gathering {
+        Gathering::new(Arc::new(Budget::new(1 << 40, unfinished, 1)))
+    }
+
     #[test]
     fn the_buffer_follows_the_bytes_that_came() {
-        let mut gathering = Gathering::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)));
+        let mut gathering = gathering(1 << 20);
         for packet in 1..=200 {
             gathering.extend(&[1; 1390], 4_000_000_000);
             assert!(gathering.data.capacity() <= 2 * packet * 1390);
         }
-        let mut gathering = Gathering::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)));
-        while gathering.len() < 100_000 {
-            gathering.extend(&[1; 1000], 100_000);
+    }
+
+    #[test]
+    fn it_ends_without_slack() {
+        for unfinished in [0, 1 << 40] {
+            for expected in [1, 1000, 2780, 100_000, 300_000] {
+                let mut gathering = gathering(unfinished);
+                while gathering.len() < expected {
+                    let more = 1000.min(expected - gathering.len());
+                    gathering.extend(&[1; 1000][..more], expected);
+                }
+                assert_eq!((gathering.len(), gathering.data.capacity()), (expected, expected));
+            }
         }
-        assert_eq!(gathering.data.capacity(), 100_000);
+    }
+
+    #[test]
+    fn when_much_has_come_there_is_room_for_all_as_far_as_there_may_be() {
+        let budget = Arc::new(Budget::new(1 << 30, 4 * 1_000_000, 1));
+        let mut one = Gathering::new(budget.clone());
+        one.extend(&[1; 65_535], 1_000_000);
+        assert_eq!(one.data.capacity(), 2 * 65_535);
+        one.reserve(65_536, 1_000_000);
+        assert_eq!((one.data.capacity(), one.ahead), (1_000_000, 1_000_000 - 2 * 131_071));
+        let mut other = Gathering::new(budget.clone());
+        other.extend(&[1; 65_536], 1_000_000);
+        assert_eq!((other.data.capacity(), other.ahead), (2 * 65_536, 0), "no more may be ahead");
+        drop(one);
+        other.reserve(65_537, 1_000_000);
+        assert_eq!((other.data.capacity(), other.ahead), (1_000_000, 1_000_000 - 2 * 131_073));
+        drop(other);
+        assert!(budget.ahead.charge(1_000_000).is_ok() && budget.ahead.charge(1).is_err());
     }
 }

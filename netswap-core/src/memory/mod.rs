@@ -19,6 +19,7 @@ pub(crate) use kept::Kept;
 pub use payload::Payload;
 pub(crate) use places::Places;
 
+use crate::config::AHEAD;
 use crate::error::{Quota, Refusal};
 
 /// How many bytes a server may hold, and how many it does.
@@ -26,6 +27,8 @@ use crate::error::{Quota, Refusal};
 pub struct Budget {
     total: Gauge,
     unfinished: Gauge,
+    /// Room of unfinished requests beyond as much as has arrived.
+    ahead: Gauge,
     /// Not bytes, but places in tables and queues.
     places: Gauge,
 }
@@ -60,7 +63,12 @@ impl Budget {
     /// in tables and queues.
     #[must_use]
     pub fn new(total: u64, unfinished: u64, places: u64) -> Self {
-        Self { total: Gauge::new(total), unfinished: Gauge::new(unfinished), places: Gauge::new(places) }
+        Self {
+            total: Gauge::new(total),
+            unfinished: Gauge::new(unfinished),
+            ahead: Gauge::new(unfinished / AHEAD),
+            places: Gauge::new(places),
+        }
     }
 
     /// Bytes in use, of records, unfinished requests and replies.
