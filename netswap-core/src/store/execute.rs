@@ -75,15 +75,16 @@ impl Store {
         slot: Option<Slot>,
         now: Instant,
     ) -> Result<Execution, Refusal> {
-        let slot = slot.ok_or(Refusal::AddressFault);
-        if let Some(read) = Read::of(&request) {
-            let record = self.record(slot?)?;
+        if let Some(read) = Read::of(&request)
+            && let Some(slot) = slot
+        {
+            let record = self.record(slot)?;
             if record.is_reserved() {
-                return self.wait(peer, xid, slot?, read).map(|()| Execution::Waiting);
+                return self.wait(peer, xid, slot, read).map(|()| Execution::Waiting);
             }
             return Ok(Execution::Done(read.answer(record)));
         }
-        self.carry_out(peer, xid, request, slot, now).map(Execution::Done)
+        self.carry_out(peer, xid, request, slot.ok_or(Refusal::AddressFault), now).map(Execution::Done)
     }
 
     fn carry_out(

@@ -260,11 +260,13 @@ impl Store {
     fn end(&mut self, slot: Slot, ending: Ending) {
         self.owners.remove(slot, &mut self.lifetimes, &mut self.records);
         if let Some((record, more)) = self.records.remove(slot) {
-            if let Some(ttl) = more.settings.ttl {
-                self.lifetimes.clear(ttl, Mortal::Ttl(record.pointer));
-            }
             self.budget.release(RECORD_OVERHEAD);
-            self.announce_end(&record, more.standing, ending);
+            if let Some(more) = more {
+                if let Some(ttl) = more.settings.ttl {
+                    self.lifetimes.clear(ttl, Mortal::Ttl(record.pointer));
+                }
+                self.announce_end(&record, more.standing, ending);
+            }
             let data = record.data.let_go(&self.budget);
             self.discard(data);
         }

@@ -165,10 +165,11 @@ impl Owners {
     /// The socket of a connection that has left is closed.
     pub(super) fn close(&mut self, owner: Owner) {
         let Some(slot) = self.find(owner) else { return };
-        if let Some(holdings) = self.holdings.get_mut(slot) {
-            holdings.connections -= 1;
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        holdings.connections -= 1;
+        if holdings.is_idle() {
+            self.holdings.remove(slot);
         }
-        self.forget_idle(slot);
     }
 
     /// An owner gets a record that is nobody's. Where it has no connection, the record's grace begins.
@@ -182,14 +183,13 @@ impl Owners {
         records: &mut Records,
     ) {
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
-        if let Some(record) = records.get_mut(record) {
-            record.owner = slot;
-            holdings.bytes += record.cost();
-        }
-        holdings.records.push(record, records);
+        let Some(added) = records.get_mut(record) else { return };
+        added.owner = slot;
+        holdings.bytes += added.cost();
         if records.more(record).is_some_and(|more| more.settings.grace.is_some()) {
             holdings.own_grace.insert(record);
         }
+        holdings.records.push(record, records);
         if holdings.present == 0 {
             holdings.apart.insert(record);
             set_deadline(record, now, grace, lifetimes, records);
@@ -198,20 +198,24 @@ impl Owners {
 
     /// A record is no longer its owner's.
     pub(super) fn remove(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
-        let Some((slot, cost)) = records.get(record).map(|it| (it.owner, it.cost())) else { return };
+        let Some(removed) = records.get(record) else { return };
+        let (slot, has_more) = (removed.owner, removed.has_more);
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        holdings.bytes -= removed.cost();
         holdings.records.remove(record, records);
-        holdings.own_grace.remove(&record);
-        holdings.bytes -= cost;
-        if clear_deadline(record, lifetimes, records) {
+        if has_more {
+            holdings.own_grace.remove(&record);
             holdings.apart.remove(&record);
+            clear_deadline(record, lifetimes, records);
         }
         if holdings.records.len() == holdings.apart.len()
             && let Some(deadline) = holdings.deadline.take()
         {
             lifetimes.clear(deadline, Mortal::Owner(holdings.owner));
         }
-        self.forget_idle(slot);
+        if holdings.is_idle() {
+            self.holdings.remove(slot);
+        }
     }
 
     /// A record of an owner has grown or shrunk.
@@ -232,11 +236,12 @@ impl Owners {
     fn of(&self, owner: Owner) -> Option<&Holdings> {
         self.holdings.get(self.find(owner)?)
     }
+}
 
-    fn forget_idle(&mut self, slot: Slot) {
-        if self.holdings.get(slot).is_some_and(|it| it.connections == 0 && it.records.is_empty()) {
-            self.holdings.remove(slot);
-        }
+impl Holdings {
+    /// Whether there is nothing to be known of the owner any more.
+    fn is_idle(&self) -> bool {
+        self.connections == 0 && self.records.is_empty()
     }
 }
 
@@ -255,11 +260,11 @@ fn set_deadline(
     });
 }
 
-/// Takes a record's own deadline from it. Whether it had one.
-fn clear_deadline(record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) -> bool {
-    let deadline = records.edit_any(record, |record, more| Some((record.pointer, more.deadline.take()?)));
-    deadline.flatten().is_some_and(|(pointer, deadline)| {
-        lifetimes.clear(deadline, Mortal::Record(pointer));
-        true
-    })
+/// Takes a record's own deadline from it, where it has one.
+fn clear_deadline(record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
+    records.edit_any(record, |record, more| {
+        if let Some(deadline) = more.deadline.take() {
+            lifetimes.clear(deadline, Mortal::Record(record.pointer));
+        }
+    });
 }

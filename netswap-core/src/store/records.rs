@@ -66,9 +66,10 @@ impl Records {
     }
 
     /// Removes a record with all that is known of it.
-    pub(super) fn remove(&mut self, slot: Slot) -> Option<(Record, More)> {
-        let more = self.edit_any(slot, |_, more| core::mem::take(more));
-        Some((self.table.remove(slot)?, more.unwrap_or_default()))
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<(Record, Option<Box<More>>)> {
+        let record = self.table.remove(slot)?;
+        let more = record.has_more.then(|| self.forget(slot)).flatten();
+        Some((record, more))
     }
 
     /// What more there is to know of a record.
@@ -91,10 +92,7 @@ impl Records {
         let done = change(record, more.get_mut());
         record.has_more = !more.get().is_empty();
         if !record.has_more {
-            more.remove();
-            if self.more.is_empty() {
-                self.more.shrink_to(KEPT);
-            }
+            self.forget(slot);
         }
         Some(done)
     }
@@ -107,6 +105,14 @@ impl Records {
     ) -> Option<R> {
         self.get(slot).filter(|record| record.has_more)?;
         self.edit(slot, change)
+    }
+
+    fn forget(&mut self, slot: Slot) -> Option<Box<More>> {
+        let more = self.more.remove(&slot);
+        if self.more.is_empty() {
+            self.more.shrink_to(KEPT);
+        }
+        more
     }
 }
 
@@ -160,11 +166,11 @@ mod tests {
         // Who gets the slot next gets nothing of it.
         records.edit(slot, |_, more| more.settings.heir = heir);
         let (record, more) = records.remove(slot).unwrap();
-        assert_eq!((record.pointer, more.settings.heir), (Pointer(1), heir));
+        assert_eq!((record.pointer, more.unwrap().settings.heir), (Pointer(1), heir));
         assert!(records.more(slot).is_none() && records.more.is_empty() && records.remove(slot).is_none());
         assert_eq!(insert(&mut records, 2), slot);
         assert!(!has_more(&records));
-        assert!(records.remove(slot).unwrap().1.is_empty());
+        assert!(records.remove(slot).unwrap().1.is_none());
     }
 
     #[test]
@@ -211,7 +217,7 @@ mod tests {
                     }
                     (0, Some((slot, deadline))) => {
                         let (record, more) = records.remove(*slot).unwrap();
-                        prop_assert_eq!((record.pointer, more.deadline), (pointer, *deadline));
+                        prop_assert_eq!((record.pointer, more.and_then(|it| it.deadline)), (pointer, *deadline));
                         model.remove(&pointer);
                     }
                     (1, Some((slot, deadline))) => {
