@@ -14,17 +14,23 @@ pub(super) trait Named {
     fn name(&self) -> Self::Name;
 }
 
+/// Parts of an index: each doubles when it is full, so that nobody waits for all to be moved at once.
+const PARTS: usize = 64;
+
+/// An empty part keeps room for as many.
+const KEPT: usize = 8;
+
 /// A slab of things, and an index of their names that has no more than their slots in it.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     slab: Slab<T>,
-    index: HashTable<Slot>,
+    index: [HashTable<Slot>; PARTS],
     hasher: FixedState,
 }
 
 impl<T: Named> Table<T> {
     pub(super) fn new(hasher: FixedState) -> Self {
-        Self { slab: Slab::new(), index: HashTable::new(), hasher }
+        Self { slab: Slab::new(), index: [const { HashTable::new() }; PARTS], hasher }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -33,7 +39,8 @@ impl<T: Named> Table<T> {
 
     pub(super) fn find(&self, name: T::Name) -> Option<Slot> {
         let is_it = |slot: &Slot| self.slab.get(*slot).is_some_and(|thing| thing.name() == name);
-        self.index.find(self.hasher.hash_one(name), is_it).copied()
+        let hash = self.hasher.hash_one(name);
+        self.index[part_of(hash)].find(hash, is_it).copied()
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&T> {
@@ -50,21 +57,28 @@ impl<T: Named> Table<T> {
         let hash = hasher.hash_one(thing.name());
         let slot = slab.insert(thing);
         let hash_of = |slot: &Slot| slab.get(*slot).map_or(0, |thing| hasher.hash_one(thing.name()));
-        index.insert_unique(hash, slot, hash_of);
+        index[part_of(hash)].insert_unique(hash, slot, hash_of);
         slot
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Option<T> {
         let thing = self.slab.remove(slot)?;
-        if let Ok(entry) = self.index.find_entry(self.hasher.hash_one(thing.name()), |it| *it == slot) {
+        let hash = self.hasher.hash_one(thing.name());
+        let part = &mut self.index[part_of(hash)];
+        if let Ok(entry) = part.find_entry(hash, |it| *it == slot) {
             entry.remove();
         }
-        if self.index.is_empty() {
+        if part.is_empty() {
             // There is nothing that would need a hash.
-            self.index.shrink_to(Slab::<T>::SLOTS, |_| 0);
+            part.shrink_to(KEPT, |_| 0);
         }
         Some(thing)
     }
+}
+
+/// Where in the index a hash belongs, by bits of it that its part does not look at.
+fn part_of(hash: u64) -> usize {
+    (hash >> 40) as usize % PARTS
 }
 
 #[cfg(test)]
@@ -109,14 +123,24 @@ mod tests {
     fn with_the_last_thing_goes_the_room() {
         let mut table = table();
         let slots: Vec<Slot> = (0..1000).map(|name| table.insert(Large(name, [0; 512]))).collect();
-        assert!(table.index.capacity() >= 1000);
+        let capacity = |table: &Table<Large>| table.index.iter().map(HashTable::capacity).sum::<usize>();
+        assert!(capacity(&table) >= 1000);
         slots.into_iter().for_each(|slot| assert!(table.remove(slot).is_some()));
-        assert!(table.index.capacity() < 20, "{}", table.index.capacity());
+        let kept = capacity(&table);
+        assert!(kept < 2 * KEPT * PARTS, "{kept}");
         assert!((0..1000).all(|name| table.find(name).is_none()));
-        let kept = table.index.capacity();
         let slot = table.insert(Large(1, [0; 512]));
         assert!(table.remove(slot).is_some());
-        assert!(kept > 0 && table.index.capacity() == kept, "one that comes and goes moves nothing");
+        assert!(kept > 0 && capacity(&table) == kept, "one that comes and goes moves nothing");
+    }
+
+    #[test]
+    fn no_part_has_much_more_than_its_share() {
+        let mut table = table();
+        for name in 0..6400 {
+            table.insert(Large(name, [0; 512]));
+        }
+        assert!(table.index.iter().all(|part| (50..200).contains(&part.len())));
     }
 
     proptest! {
