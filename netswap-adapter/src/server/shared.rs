@@ -187,6 +187,9 @@ impl Shared {
 
     /// Unlocks the store, then frees what a call made superfluous and calls the connections for which it left mail.
     fn release(&self, mut store: MutexGuard<'_, Store>) {
+        if !store.leaves_something() {
+            return;
+        }
         let (trash, woken) = (store.take_trash(), store.take_woken());
         drop(store);
         drop(trash);

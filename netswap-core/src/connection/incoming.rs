@@ -1,5 +1,6 @@
 //! A request that is arriving, packet by packet.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use crate::error::Refusal;
@@ -109,6 +110,6 @@ impl Incoming {
 
     /// The whole request.
     pub(super) fn complete(self, request: Request<u32>) -> Request<Payload<'static>> {
-        request.map(|_| self.gathering.map_or(Payload::Whole(&[]), Payload::Gathered))
+        request.map(|_| self.gathering.map_or(Payload::Whole(&[]), |data| Payload::Gathered(Box::new(data))))
     }
 }

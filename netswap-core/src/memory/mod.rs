@@ -152,6 +152,7 @@ impl Gauge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::boxed::Box;
     use alloc::sync::Arc;
     use bytes::Bytes;
 
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn data_in_the_place_of_others_cost_their_growth() {
         let budget = Arc::new(Budget::new(200, 200, 1));
-        let payload = |len| Payload::Gathered(gathering(&budget, len));
+        let payload = |len| Payload::Gathered(Box::new(gathering(&budget, len)));
         let mut place = Kept::default();
         payload(180).settle_into(&mut place, &budget).unwrap();
         assert_eq!(payload(201).settle_into(&mut place, &budget), Err(Overrun::Total(200)));

@@ -1,5 +1,6 @@
 //! The data of a request that is complete.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
@@ -10,7 +11,7 @@ pub enum Payload<'a> {
     /// They came in one piece and lie where they came: they count when they are kept.
     Whole(&'a [u8]),
     /// They came in several packets, in a buffer that can become the record's.
-    Gathered(Gathering),
+    Gathered(Box<Gathering>),
 }
 
 impl Payload<'_> {

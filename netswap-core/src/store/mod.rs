@@ -214,6 +214,12 @@ impl Store {
         self.expire(now);
     }
 
+    /// Whether there is [trash](Self::take_trash), or [somebody to be called](Self::take_woken).
+    #[must_use]
+    pub fn leaves_something(&self) -> bool {
+        !self.trash.is_empty() || !self.woken.is_empty()
+    }
+
     /// Large data that no record holds any more, to be dropped where nobody waits for it. They no longer count, unless
     /// replies hold them still.
     #[must_use]
