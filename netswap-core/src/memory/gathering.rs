@@ -6,6 +6,9 @@ use core::fmt;
 
 use super::{Budget, Data, Kept, Overrun};
 
+/// From so many bytes on there is twice the room that is needed. One packet gets what it needs.
+const AMPLE_FROM: usize = 4096;
+
 /// When so many bytes have come, room for all may be made at once.
 const AHEAD_FROM: usize = 64 * 1024;
 
@@ -38,8 +41,8 @@ impl Gathering {
 
     /// Makes room for bytes that arrived, of data that are expected to have `expected` bytes in all.
     ///
-    /// The room is twice what is needed and stops at `expected`: it follows the bytes that came, never the length that was
-    /// declared, and ends without slack. When much has come, and as far as the budget has room ahead, it is all that is
+    /// The room doubles, and stops at `expected`: it follows the bytes that came, never the length that was declared, and
+    /// ends without slack. When much has come, and as far as the budget has room ahead, it is all that is
     /// expected: bytes that need not be moved once more.
     pub fn reserve(&mut self, more: usize, expected: usize) {
         let needed = self.data.len() + more;
@@ -167,7 +170,8 @@ pub(crate) fn extend(data: &mut Vec<u8>, bytes: &[u8], expected: usize) {
 fn reserve(data: &mut Vec<u8>, more: usize, expected: usize) {
     let needed = data.len() + more;
     if needed > data.capacity() {
-        let capacity = needed.saturating_mul(2).min(expected.max(needed));
+        let ample = if needed < AMPLE_FROM { data.capacity() } else { needed };
+        let capacity = needed.max(ample.saturating_mul(2)).min(expected.max(needed));
         data.reserve_exact(capacity - data.len());
     }
 }
