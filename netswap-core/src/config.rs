@@ -266,7 +266,33 @@ mod tests {
         assert_eq!(zero.check(), Err(ConfigError::Zero("queued replies")));
         let unwatched = Limits { watches: 0, ..limits.clone() };
         assert_eq!(unwatched.check(), Ok(()));
-        let fewer = Limits { places: limits.places - 1000, ..limits.clone() };
-        assert_eq!(limits.memory_bound() - fewer.memory_bound(), 1000 * PLACE as u64);
+        let largest = Limits { record: MAX_RECORD, total: 1 << 40, ..limits.clone() };
+        assert_eq!(largest.check(), Ok(()));
+    }
+
+    #[test]
+    fn the_defaults_follow_the_memory() {
+        let limits = Limits::new(100 << 30);
+        assert_eq!((limits.record, limits.total), (256 << 20, 100 << 30));
+        assert_eq!((limits.connection_unfinished, limits.unfinished), (512 << 20, 25 << 30));
+        assert_eq!((limits.places, limits.queued_bytes), (25 << 20, 260 << 20));
+        let limits = Limits::with_record(1 << 20, 1000);
+        assert_eq!(
+            (limits.unfinished, limits.places, limits.queued_bytes),
+            (1 << 18, 1 << 17, (4 << 20) + 1000)
+        );
+    }
+
+    #[test]
+    fn the_bound_is_the_sum_of_what_is_held() {
+        let limits = Limits { unfinished: 4000, places: 7, connections: 3, ..Limits::new(1 << 20) };
+        assert_eq!((limits.room_bound(), limits.places_bound()), (5000, 7 * 512));
+        // Two buffers of at most twice what they need, and 32 requests, 64 replies and two watches of three places.
+        assert_eq!(limits.connection_bound(), 2 * (64 + 128) * 1024 + (32 + 64 + 6) * 512);
+        let connections = (3 + 256) * limits.connection_bound();
+        assert_eq!(limits.memory_bound(), (1 << 20) + 5000 + 7 * 512 + connections);
+        // Where less is allowed, it needs fewer places: of replies, of requests of both sorts, and of watches.
+        let small = Limits { queued_replies: 3, unfinished_requests: 5, watches: 7, ..limits };
+        assert_eq!(small.connection_bound(), 2 * (64 + 128) * 1024 + (3 + 10 + 21) * 512);
     }
 }

@@ -74,3 +74,42 @@ impl Incoming {
         self.data = Vec::new();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Xid;
+
+    fn incoming(remaining: u32) -> Incoming {
+        Incoming::new(Header { xid: Xid(1), remaining, opcode: Code::Resolved as u8, access: 0 })
+    }
+
+    #[test]
+    fn a_reply_is_kept_without_slack_and_forgotten_at_once() {
+        let mut reply = incoming(100_000);
+        while reply.data.len() < 100_000 {
+            let more = MAX_PAYLOAD.min(100_000 - reply.data.len());
+            reply.take(&[1; MAX_PAYLOAD][..more], false);
+        }
+        assert_eq!((reply.data.capacity(), reply.rest().len()), (100_000, 100_000));
+        reply.take(&[1; 100], false);
+        reply.forget();
+        assert_eq!(reply.data.capacity(), 0);
+    }
+
+    #[test]
+    fn in_pieces_no_more_is_kept_than_a_piece_and_a_packet() {
+        let total = 3 * PIECE;
+        let (mut reply, mut given) = (incoming(total as u32), 0);
+        while given < total {
+            let more = MAX_PAYLOAD.min(total - given);
+            reply.take(&[1; MAX_PAYLOAD][..more], true);
+            given += more;
+            let left = total - reply.handed_out;
+            assert!(reply.data.capacity() <= left.min(PIECE + MAX_PAYLOAD), "{given}");
+            assert_eq!(reply.piece().is_some(), given - (total - left) >= PIECE);
+        }
+        assert!(reply.rest().len() < PIECE);
+        assert_eq!(reply.handed_out, total);
+    }
+}

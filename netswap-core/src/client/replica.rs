@@ -98,6 +98,7 @@ mod tests {
         assert_eq!((replica.version(), &replica.data()[..]), (Version(0), &b""[..]));
         let whole = Notification::Changed { version: Version(4), data: Some(Bytes::from_static(b"hello")) };
         assert!(replica.apply(&whole));
+        assert_eq!(replica.clone().into_data(), replica.data());
         assert!(replica.apply(&range(5, 1, b"E")));
         assert_eq!(replica, Replica::new(Version(5), Bytes::from_static(b"hEllo")));
         assert!(replica.apply(&range(6, 4, b"O!")));
