@@ -121,6 +121,9 @@ fn versions_that_go_backwards_or_do_not_follow() {
     expect(false, &[], &last(plain(4)), bad(NOTIFY));
     expect(false, &[plain(6)], &last(plain(5)), bad(NOTIFY));
     expect(true, &[changed(7, "x")], &last(changed(6, "x")), bad(NOTIFY));
+    // A reserved record has no data to be told of.
+    let reserved = encode(X, Reply::Watching(Version::RESERVED));
+    expect_of(watch(true), &reserved, &last(changed(0, "x")), bad(NOTIFY));
     // A range without the data that it is a part of.
     expect(true, &[], &last(range(6, 0, "x")), bad(NOTIFY));
     let owner = Notification::OwnerChanged(Owner::new(3).unwrap());
