@@ -47,6 +47,33 @@ fn an_upload_takes_its_data_as_they_come() {
 }
 
 #[test]
+fn it_is_enough_from_128_kib_behind_the_window_on() {
+    const LOW: usize = 128 * 1024;
+    // 47 packets are in the window, the first of them with a pointer.
+    const IN_WINDOW: usize = 47 * 1390 - 8;
+    let wanted = |peer: &Peer, xid| peer.client.progress(xid).unwrap().wanted;
+    for (given, wants) in [(LOW - 1, true), (LOW, false)] {
+        let mut peer = Peer::default();
+        let xid = upload(&mut peer, 1_000_000);
+        peer.client.provide(xid, pattern(IN_WINDOW + given));
+        assert_eq!(wanted(&peer, xid) > 0, wants, "{given}");
+    }
+    let mut peer = Peer::default();
+    let xid = upload(&mut peer, 1_000_000);
+    peer.client.provide(xid, pattern(IN_WINDOW + LOW + 1390));
+    peer.receive_at_most(1400);
+    assert_eq!((peer.events(), wanted(&peer, xid)), (vec![], 0));
+    peer.receive_at_most(1400);
+    assert_eq!(peer.events(), [Event::Wanted { xid }]);
+    // Who has given all is not asked for more.
+    let mut peer = Peer::default();
+    let xid = upload(&mut peer, IN_WINDOW + LOW + 1390);
+    peer.client.provide(xid, pattern(IN_WINDOW + LOW + 1390));
+    peer.receive();
+    assert_eq!(peer.events(), []);
+}
+
+#[test]
 fn an_upload_says_when_it_has_enough_and_when_it_wants_more() {
     let mut peer = Peer::default();
     let xid = upload(&mut peer, 1_000_000);
