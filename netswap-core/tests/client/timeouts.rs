@@ -77,6 +77,18 @@ fn each_request_can_have_its_own_timeout() {
 }
 
 #[test]
+fn a_read_waits_for_data_only_when_it_has_left() {
+    let mut peer = Peer::default();
+    let options = Options { wait: Some(Duration::from_secs(60)), ..Options::default() };
+    let read = Request::ResolvePointer { pointer: Pointer(1) };
+    // The socket takes more than the window before this one has a packet in it.
+    peer.replace(1_000_000);
+    let behind = peer.client.request_with(read, options, peer.now).unwrap();
+    wait_until(&mut peer, 10);
+    assert!(peer.events().contains(&timed_out(behind, Outcome::NotDone)));
+}
+
+#[test]
 fn a_reply_that_moves_does_not_time_out_and_one_that_stops_does() {
     let mut peer = Peer::default();
     let (xid, other) = (peer.resolve(), peer.resolve());
