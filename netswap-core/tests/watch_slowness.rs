@@ -237,6 +237,26 @@ fn where_there_is_no_memory_for_a_part_the_whole_is_told() {
     assert_eq!(world.bytes(), limit - 70);
 }
 
+#[test]
+fn news_longer_than_what_may_wait_are_told_where_little_waits() {
+    let mut world = World::with(|config| {
+        config.limits.queued_bytes = 4000;
+        config.limits.record = 10_000;
+    });
+    let (owner, watcher) = (world.connect("127.0.0.1"), world.connect("127.0.0.2"));
+    let record = world.create(owner, 1, "");
+    world.exchange(watcher, watch(9, record, true));
+    // With the echo of a PING a quarter waits but for one byte, and then a quarter.
+    for (echo, told) in [(1000 - 1 - 10, true), (1000 - 10, false)] {
+        world.send(watcher, wire::ping(2, pattern(echo)));
+        world.send(owner, wire::about(3, op::REPLACE, record, pattern(8000)));
+        assert_eq!(world.replies(owner)[0].code, 0);
+        let waits = world.output(watcher).len() as usize;
+        assert_eq!(waits > 1000, told, "{waits} bytes wait");
+        assert_eq!(world.replies(watcher).len(), 2);
+    }
+}
+
 /// A watcher with many watches that are told of something all the time, and reads so much at a time.
 fn busy(change: impl FnOnce(&mut Config), watches: u32, len: usize, at_a_time: usize) {
     let mut world = World::with(change);
