@@ -4,17 +4,17 @@
 //! the most that ever were, its connections, its panics, and more that [`Usage`](assurance::measured::Usage) tells of. It ends with its input.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::alloc::System;
 use std::io::{BufRead, stdin};
 use std::time::Duration;
 
 use assurance::servers::Adapter;
 use cap::Cap;
+use mimalloc::MiMalloc;
 use netswap_adapter::server::ServerOptions;
 use netswap_core::config::{Limits, Times};
 
 #[global_allocator]
-static ALLOCATED: Cap<System> = Cap::new(System, usize::MAX);
+static ALLOCATED: Cap<MiMalloc> = Cap::new(MiMalloc, usize::MAX);
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
