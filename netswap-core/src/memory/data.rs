@@ -151,4 +151,16 @@ mod tests {
         drop(copy);
         assert_eq!(budget.used(), 0);
     }
+
+    #[test]
+    fn data_are_equal_when_their_bytes_are() {
+        for len in [0, 1, FEW, FEW + 1] {
+            let bytes: Vec<u8> = (0..len as u8).collect();
+            let block = Arc::new(Block::new(bytes.clone(), None));
+            let data = Data::from(bytes.clone());
+            assert_eq!((data.as_ref(), data.is_empty()), (&bytes[..], len == 0));
+            assert_eq!(data, Data::part(&block, 0, len));
+            assert!(len == 0 || data != Data::part(&block, 0, len - 1));
+        }
+    }
 }
