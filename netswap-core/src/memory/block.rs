@@ -50,9 +50,8 @@ impl Block {
         Ok(())
     }
 
-    /// How many bytes this budget does not count any more from now on, because the block is about to be dropped.
-    pub(super) fn give_up_charge(&mut self, budget: &Arc<Budget>) -> usize {
-        let ours = self.budget.take_if(|it| Arc::ptr_eq(it, budget)).is_some();
-        if ours { self.charged } else { 0 }
+    /// Nobody counts it any more, because it is about to be dropped.
+    pub(super) fn give_up_charge(&mut self) {
+        self.budget = None;
     }
 }

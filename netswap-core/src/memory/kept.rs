@@ -129,7 +129,9 @@ impl Kept {
         charged: usize,
         budget: &Arc<Budget>,
     ) -> Result<Data, Overrun> {
-        let (have, need) = (charged + self.own_charge(), bytes.len());
+        // Whether somebody else holds these is looked at once: others may let go at any moment.
+        let own = self.own_charge();
+        let (have, need) = (charged + own, bytes.len());
         if need > have
             && let Err(overrun) = budget.charge(need - have)
         {
@@ -140,9 +142,11 @@ impl Kept {
         match core::mem::replace(self, Self::new(bytes, budget)) {
             Self::Few(_) => Ok(Data::default()),
             Self::Many(mut block) => {
-                // What it counted was taken over.
-                if let Some(block) = Arc::get_mut(&mut block) {
-                    block.give_up_charge(budget);
+                // What it counted was taken over, if it was ours alone.
+                if own > 0
+                    && let Some(block) = Arc::get_mut(&mut block)
+                {
+                    block.give_up_charge();
                 }
                 Ok(Data::whole(block))
             }
@@ -282,5 +286,22 @@ mod tests {
             assert_eq!(kept.slice(3, u32::MAX).as_ref(), (3..len).collect::<Vec<_>>());
             assert!(kept.slice(len.into(), 1).is_empty() && kept.slice(u32::MAX, u32::MAX).is_empty());
         }
+    }
+
+    #[test]
+    fn others_may_let_go_at_any_moment() {
+        extern crate std;
+        let budget = Arc::new(Budget::new(1 << 30, 0, 0));
+        let (give, take) = std::sync::mpsc::sync_channel::<Data>(0);
+        let others = std::thread::spawn(move || take.into_iter().for_each(drop));
+        let mut kept = Kept::default();
+        for _ in 0..20_000 {
+            kept.replace([1; 100].into(), 0, &budget).unwrap();
+            give.send(kept.snapshot()).unwrap();
+        }
+        drop(give);
+        others.join().unwrap();
+        drop(kept.let_go(&budget));
+        assert_eq!(budget.used(), 0);
     }
 }
