@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::data::FEW;
 use super::{Budget, Data, Kept, Overrun};
 
 /// From so many bytes on there is twice the room that is needed. One packet gets what it needs.
@@ -128,6 +129,9 @@ impl Gathering {
     ///
     /// The budget's total would be passed, or a limit was when its last bytes came; the bytes are gone.
     pub fn settle(self) -> Result<Data, Overrun> {
+        if self.data.len() <= FEW {
+            return self.bytes().map(Data::from_few);
+        }
         let mut kept = Kept::default();
         let budget = self.budget.clone();
         self.settle_into(&mut kept)?;

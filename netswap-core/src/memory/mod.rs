@@ -184,10 +184,13 @@ mod tests {
     #[test]
     fn few_bytes_that_nobody_keeps_count_nothing() {
         let budget = Arc::new(Budget::new(64, 64, 1));
-        let mut gathering = gathering(&budget, 64);
-        gathering.charge_unfinished(64).unwrap();
-        let data = gathering.settle().unwrap();
+        let mut few = gathering(&budget, 64);
+        few.charge_unfinished(64).unwrap();
+        let data = few.settle().unwrap();
         assert_eq!((data.len(), budget.used(), budget.unfinished()), (64, 0, 0));
+        // Nor do they need room, however they were cut.
+        budget.charge(64).unwrap();
+        assert_eq!(gathering(&budget, 64).settle().map(|data| data.len()), Ok(64));
     }
 
     #[test]
