@@ -335,12 +335,11 @@ impl Naive {
         self.store.events.push(Event::Violated(at, malformed(xid, detail)));
     }
 
-    /// A connection no longer keeps its owner's records alive.
+    /// A connection no longer keeps its owner's records alive, if it did.
     fn depart(&mut self, at: usize, now: Time) {
-        self.store.expire(now);
-        let connection = &mut self.connections[at];
-        if std::mem::take(&mut connection.present) {
-            self.store.leave(connection.who, now);
+        if std::mem::take(&mut self.connections[at].present) {
+            self.store.expire(now);
+            self.store.leave(self.connections[at].who, now);
         }
     }
 
@@ -394,6 +393,7 @@ impl Naive {
     /// A connection is closed, by a reset or because all is done.
     pub(crate) fn close(&mut self, at: usize, now: Time) {
         self.forget(at);
+        self.store.expire(now);
         self.depart(at, now);
         self.connections[at].stage = Stage::Closed;
     }

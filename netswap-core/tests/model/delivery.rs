@@ -16,6 +16,9 @@ impl Play {
         let mut turn = 0;
         loop {
             self.catch_up();
+            if self.naive.store.undecided {
+                return;
+            }
             if self.stage(at) != Stage::Open {
                 // Nobody minds what comes now.
                 let rest = self.clients[at].pipe.drain(..).collect::<Vec<_>>().concat();
@@ -121,6 +124,9 @@ impl Play {
             }
             self.naive.header(at, Header::of(&packet), now);
             self.naive.packet(at, &packet[10..], memory, now);
+            if self.naive.store.undecided {
+                return;
+            }
             if self.stage(at) != Stage::Open {
                 return self.clients[at].handed.clear();
             }
@@ -134,7 +140,7 @@ impl Play {
 
     /// A client reads at most so many bytes.
     pub(crate) fn take(&mut self, at: usize, mut count: usize) {
-        while count > 0 && self.stage(at) != Stage::Closed {
+        while count > 0 && self.stage(at) != Stage::Closed && !self.naive.store.undecided {
             let peer = self.clients[at].peer;
             let output = self.world.output(peer);
             if !output.has_remaining() {

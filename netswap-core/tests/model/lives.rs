@@ -64,11 +64,14 @@ impl Store {
 
     /// What ends by now has ended.
     pub(crate) fn expire(&mut self, now: Time) {
+        let mut moment = None;
         while let Some((then, by_ttl, pointer)) = self.next_end().filter(|(end, ..)| *end <= now) {
-            let heir = self.records[&pointer].heir;
-            if !by_ttl && heir != 0 {
-                self.undecided |= self.depends_on_order(heir, then);
+            if moment.replace(then) != Some(then) {
+                // Before anything of this moment has ended: what ends first may be what makes room for the others.
+                let mut heirs = self.records.values().filter(|it| it.deadline == Some(then) && it.heir != 0);
+                self.undecided |= heirs.any(|it| self.depends_on_order(it.heir, then));
             }
+            let heir = self.records[&pointer].heir;
             if by_ttl || heir == 0 || self.give(0, pointer, heir, then).is_err() {
                 self.counts.expired += 1;
                 self.remove(pointer, EXPIRED);

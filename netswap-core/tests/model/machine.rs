@@ -5,15 +5,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use netswap_core::config::Config;
-use netswap_core::connection::Phase;
 use netswap_core::engine::Peer;
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
 use crate::connection::{Naive, Stage};
 use crate::expected::Expected;
-use crate::naive::{Event, OVERHEAD, Rules, SECOND, Store, Time, u32_at};
-use crate::operations::{Ask, Cut, Ending, Lapse, Plan, Profile, Transition, plan, transition};
+use crate::naive::{Rules, SECOND, Store, Time, u32_at};
+use crate::operations::{Ask, Cut, Lapse, Plan, Profile, Transition, plan, transition};
 use crate::requests;
 use crate::support::wire::abort;
 use crate::support::{self, World};
@@ -103,9 +102,9 @@ pub(crate) struct Play {
     pub(crate) tight: bool,
     first_xid: u32,
     /// The server has not done what became due.
-    late: bool,
+    pub(crate) late: bool,
     /// It never was late, so that it has counted what nobody was told.
-    punctual: bool,
+    pub(crate) punctual: bool,
     /// Codes and ACCESS bytes of what clients got.
     pub(crate) received: BTreeSet<(u8, u8)>,
 }
@@ -373,7 +372,7 @@ impl Play {
         self.deliver(at, cut);
     }
 
-    fn end(&mut self, at: usize) {
+    pub(crate) fn end(&mut self, at: usize) {
         let peer = self.clients[at].peer;
         if self.stage(at) != Stage::Open || self.world.wants_read(peer) {
             let now = self.now();
@@ -384,14 +383,14 @@ impl Play {
         }
     }
 
-    fn reset(&mut self, at: usize) {
+    pub(crate) fn reset(&mut self, at: usize) {
         let now = self.now();
         self.world.reset(self.clients[at].peer);
         self.naive.close(at, now);
         self.settle();
     }
 
-    fn wait(&mut self, lapse: Lapse, late: bool) {
+    pub(crate) fn wait(&mut self, lapse: Lapse, late: bool) {
         let due = self.world.next_due().map_or(0, |due| due.as_nanos() as Time);
         let lapse = match lapse {
             Lapse::Nanoseconds(nanoseconds) => nanoseconds,
@@ -417,144 +416,11 @@ impl Play {
         self.world.skip(until.saturating_since(self.world.now));
     }
 
-    fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         let now = self.now();
         self.world.wake();
         self.naive.wake(now);
         self.late = false;
         self.settle();
-    }
-
-    /// Passes on what clients are to get.
-    pub(crate) fn tell(&mut self) {
-        for event in std::mem::take(&mut self.naive.store.events) {
-            let at = match event {
-                Event::Reply(at, _) | Event::Ended(at, ..) | Event::Aborted(at, ..) => at,
-                Event::Watching { at, .. } | Event::Violated(at, _) => at,
-            };
-            self.naive.store.counts.event(&event);
-            self.clients[at].expected.note(event);
-        }
-    }
-
-    /// After every call of the server: who is to get what, and how connections stand.
-    pub(crate) fn settle(&mut self) {
-        let now = self.now();
-        if !self.late {
-            // What had no grace ends with its owner's connection.
-            self.naive.store.expire(now);
-        }
-        self.tell();
-        let (enough, linger) = (self.config.times.slow_bytes, self.config.times.linger.as_nanos() as Time);
-        for at in self.open() {
-            let peer = self.clients[at].peer;
-            let phase = self.world.phase(peer);
-            let (reads, idle, taken) = match phase {
-                Phase::Closed => (false, true, 0),
-                _ => {
-                    let output = self.world.output(peer);
-                    (self.world.wants_read(peer), output.is_empty(), output.taken())
-                }
-            };
-            self.naive.connections[at].see(reads, idle, taken, enough, linger, now);
-            let expected = match self.stage(at) {
-                Stage::Open | Stage::Flushing { .. } => Phase::Open,
-                Stage::Lingering { .. } => Phase::Draining,
-                Stage::Closed => Phase::Closed,
-            };
-            assert_eq!(phase, expected, "client {at}");
-            if matches!(self.stage(at), Stage::Lingering { .. } | Stage::Closed) {
-                self.clients[at].expected.assert_settled(|_| None);
-            }
-            if self.stage(at) == Stage::Closed {
-                // The closing of its socket is a moment at which the server looks at its records.
-                self.naive.store.expire(now);
-                self.tell();
-            }
-        }
-    }
-
-    pub(crate) fn check(&self) {
-        if self.late || self.naive.store.undecided {
-            return;
-        }
-        let (store, statistics) = (&self.naive.store, self.world.statistics());
-        if self.punctual {
-            store.counts.check(&statistics.counters);
-        }
-        assert_eq!(statistics.records, store.records.len() as u64);
-        assert_eq!(statistics.unfinished_bytes, self.naive.unfinished_bytes());
-        assert_eq!(statistics.connections, self.open().len() as u64);
-        let served =
-            self.open().into_iter().map(|at| &self.naive.connections[at]).filter(|it| !it.turned_away);
-        let owners: BTreeSet<u64> =
-            served.map(|it| it.who).chain(store.records.values().map(|it| it.owner)).collect();
-        assert_eq!(statistics.owners, owners.len() as u64);
-        let least: u64 = store.records.values().map(|it| it.data().len() as u64 + OVERHEAD).sum();
-        let least = least + self.naive.unfinished_bytes();
-        let room: u64 =
-            store.records.values().filter(|it| it.extended).map(|it| it.data().len() as u64 / 8).sum();
-        let most = if self.is_quiet() { least + room } else { store.rules.total };
-        assert!(
-            (least..=most).contains(&statistics.bytes),
-            "{} bytes, not {least} to {most}",
-            statistics.bytes
-        );
-        if let Some(due) = self.naive.next_due() {
-            let next = self.world.next_due().expect("something is due");
-            assert!(self.now() + next.as_nanos() as Time <= due, "what is due at {due} would come late");
-        }
-        for at in self.open() {
-            if self.is_idle(at) && self.stage(at) == Stage::Open {
-                let standing = |xid| store.standing.get(&(at, xid));
-                self.clients[at].expected.assert_settled(standing);
-            }
-        }
-    }
-
-    /// Everything comes to its end, and nothing is left.
-    pub(crate) fn finish(mut self, ending: Ending) {
-        if self.naive.store.undecided {
-            return;
-        }
-        self.wake();
-        for at in self.open() {
-            while ending == Ending::Reset || !self.clients[at].handed.is_empty() {
-                let idle = self.is_idle(at);
-                if idle {
-                    break;
-                }
-                self.take(at, 1000);
-            }
-        }
-        self.check();
-        if ending == Ending::ShutDown {
-            self.world.shut_down();
-            self.naive.shut_down();
-            self.settle();
-        }
-        for at in self.open() {
-            match ending {
-                Ending::Reset => self.reset(at),
-                Ending::HalfClose => {
-                    while !self.world.wants_read(self.clients[at].peer) && !self.is_idle(at) {
-                        self.take(at, 1000);
-                    }
-                    self.end(at);
-                    self.take(at, usize::MAX);
-                    assert_eq!(self.stage(at), Stage::Closed);
-                }
-                Ending::ShutDown => self.take(at, usize::MAX),
-            }
-        }
-        self.wait(Lapse::Seconds(2), false);
-        assert_eq!(self.open(), []);
-        // As long as an heir may be away after the first owner, and more.
-        for _ in 0..20 {
-            self.wait(Lapse::Seconds(100_000), false);
-        }
-        let statistics = self.world.statistics();
-        let left = (statistics.records, statistics.bytes, statistics.unfinished_bytes, statistics.owners);
-        assert_eq!((left, statistics.connections), ((0, 0, 0, 0), 0));
     }
 }

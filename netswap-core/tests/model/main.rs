@@ -5,6 +5,7 @@
 //! and with CARGO_PROFILE_DEV_OPT_LEVEL=2 does five times as much in the same time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod checks;
 mod connection;
 mod counts;
 mod delivery;

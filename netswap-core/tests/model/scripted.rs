@@ -57,7 +57,7 @@ fn an_abort_at_every_point_of_every_operation_leaves_one_terminal_and_nothing_el
                         whole(client, Ask { xid: 24, ..ask(op::PING, 10) }),
                         Transition::TakeAll { client },
                     ];
-                    play(Profile::Wide, steps).finish(Ending::Reset);
+                    play(Profile::Wide, steps).finish(Ending::Reset).expect("an order that is clear");
                 }
             }
         }
@@ -81,7 +81,7 @@ fn an_xid_used_again_while_its_reply_waits_has_both_answers_in_order() {
                     steps.push(Transition::Abort { client: 0, xid: 1 });
                 }
                 steps.extend((0..2).map(|client| Transition::TakeAll { client }));
-                play(Profile::Wide, steps).finish(Ending::ShutDown);
+                play(Profile::Wide, steps).finish(Ending::ShutDown).expect("an order that is clear");
             }
         }
     }
@@ -140,7 +140,7 @@ fn one_instant(times: [i64; 3], order: [u8; 3], end: End, late: bool) {
             _ => whole(0, ask(op::DELETE, 0)),
         });
     }
-    play(Profile::Wide, steps).finish(Ending::HalfClose);
+    play(Profile::Wide, steps).finish(Ending::HalfClose).expect("an order that is clear");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn reads_and_deletes_go_on_when_the_memory_is_used_up() {
         play.check();
         assert_eq!(play.world.bytes(), full);
     }
-    play.finish(Ending::HalfClose);
+    play.finish(Ending::HalfClose).expect("an order that is clear");
 }
 
 /// What the plays of chance come to, so that nothing of this drops out of sight.
