@@ -76,16 +76,16 @@ impl<T: Transport> Connection<T> {
         // Mail, and the server's end, ring the bell.
         self.attendance.bell.register(cx.waker());
         for _ in 0..STEPS_AT_A_TIME {
-            let moved = self.step(cx)?;
+            let goes_on = self.step(cx)?;
             if self.machine.phase() == Phase::Closed {
                 return Poll::Ready(Ok(()));
             }
             if self.attendance.shared.is_stopping() && self.last_reads > 0 {
-                self.last_reads = if moved { self.last_reads - 1 } else { 0 };
+                self.last_reads = if goes_on { self.last_reads - 1 } else { 0 };
                 if self.last_reads == 0 {
                     self.machine.handle_shutdown(self.attendance.shared.now());
                 }
-            } else if !moved {
+            } else if !goes_on {
                 return Poll::Pending;
             }
         }
@@ -93,25 +93,25 @@ impl<T: Transport> Connection<T> {
         Poll::Pending
     }
 
-    /// Does what can be done without waiting, reading and writing alike; whether there was anything.
+    /// Does what can be done without waiting, reading and writing alike; `false` once there is nothing but to wait, for
+    /// what then calls the task.
     fn step(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let mut moved = false;
+        let mut goes_on = false;
         if self.attendance.bell.has_rung() {
             let shared = &self.attendance.shared;
             self.machine.handle_mail(shared.now(), &mut &**shared);
-            moved = true;
         }
-        if self.machine.wants_read()
-            && let Poll::Ready(read) = self.poll_read(cx)
-        {
+        let reads = self.machine.wants_read();
+        if reads && let Poll::Ready(read) = self.poll_read(cx) {
             read?;
-            moved = true;
+            goes_on = true;
         }
         if self.machine.output().has_remaining()
             && let Poll::Ready(written) = self.poll_write(cx)
         {
             written?;
-            moved = true;
+            // What is left is to be waited for with another write, and so is input that was not wanted before.
+            goes_on |= self.machine.output().has_remaining() || (!reads && self.machine.wants_read());
         }
         if self.machine.phase() == Phase::Draining
             && !self.shut_down
@@ -122,11 +122,11 @@ impl<T: Transport> Connection<T> {
         }
         let shared = &self.attendance.shared;
         let deadline = || self.machine.poll_timeout().and_then(|at| shared.clock().system_time(at));
-        if !moved && self.stream.poll_deadline(cx, deadline()).is_ready() {
+        if !goes_on && self.stream.poll_deadline(cx, deadline()).is_ready() {
             self.machine.handle_timeout(shared.now(), &mut &**shared);
-            moved = true;
+            goes_on = true;
         }
-        Ok(moved)
+        Ok(goes_on)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

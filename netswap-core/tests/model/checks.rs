@@ -115,6 +115,7 @@ impl Play {
                 self.take(at, 1000);
             }
         }
+        self.catch_up();
         self.decided()?;
         self.check();
         if ending == Ending::ShutDown {

@@ -360,7 +360,11 @@ impl Naive {
         self.depart(at, now);
         self.connections[at].stage = match stage {
             Stage::Open | Stage::Flushing { .. } => Stage::Flushing { linger: false },
-            Stage::Lingering { .. } | Stage::Closed => Stage::Closed,
+            Stage::Lingering { .. } | Stage::Closed => {
+                // The closing of its socket is a moment at which the server looks at its records.
+                self.store.expire(now);
+                Stage::Closed
+            }
         };
     }
 
@@ -392,8 +396,8 @@ impl Naive {
 
     /// A connection is closed, by a reset or because all is done.
     pub(crate) fn close(&mut self, at: usize, now: Time) {
-        self.forget(at);
         self.store.expire(now);
+        self.forget(at);
         self.depart(at, now);
         self.connections[at].stage = Stage::Closed;
     }
