@@ -107,6 +107,7 @@ impl Store {
             Request::FetchAdd { offset, delta, .. } => self.fetch_add(slot?, offset, delta),
             Request::DeleteRecord { .. } => {
                 self.end(slot?, Ending::Deleted);
+                self.tidy();
                 self.counters.records_deleted += 1;
                 Ok(Reply::Done)
             }

@@ -12,7 +12,7 @@ pub(super) struct List {
 }
 
 /// A record's neighbours in its list.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Links {
     previous: Option<Slot>,
     next: Option<Slot>,
@@ -52,6 +52,14 @@ impl List {
     }
 
     /// What says what comes after a record, or comes first.
+    /// A record of the list is at another slot now.
+    pub(super) fn moved(&mut self, to: Slot, records: &mut Records) {
+        let Some(record) = records.get(to) else { return };
+        let Links { previous, next } = record.links;
+        *self.after(previous, records) = Some(to);
+        *self.before(next, records) = Some(to);
+    }
+
     fn after<'a>(&'a mut self, previous: Option<Slot>, records: &'a mut Records) -> &'a mut Option<Slot> {
         match previous.and_then(|slot| records.get_mut(slot)) {
             Some(record) => &mut record.links.next,
@@ -138,6 +146,14 @@ mod tests {
                         model[to].push(slot);
                     }
                     None => prop_assert!(records.remove(slot).is_some()),
+                }
+                while records.is_sparse() {
+                    if let Some((from, to)) = records.shrink() {
+                        let mut all = lists.iter_mut().zip(&mut model);
+                        let (list, slots) = all.find(|(_, slots)| slots.contains(&from)).unwrap();
+                        list.moved(to, &mut records);
+                        slots.iter_mut().filter(|slot| **slot == from).for_each(|slot| *slot = to);
+                    }
                 }
                 for (list, model) in lists.iter().zip(&model) {
                     prop_assert_eq!(&slots(list, &records), model);

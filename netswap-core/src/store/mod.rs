@@ -259,6 +259,16 @@ impl Store {
                     self.counters.records_expired += 1;
                 }
             }
+            self.tidy();
+        }
+    }
+
+    /// Gives room back where few records are left of many. Their slots change, so nobody may hold one meanwhile.
+    fn tidy(&mut self) {
+        while self.records.is_sparse() {
+            if let Some((from, to)) = self.records.shrink() {
+                self.owners.moved(from, to, &mut self.records);
+            }
         }
     }
 

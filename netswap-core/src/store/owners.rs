@@ -218,6 +218,21 @@ impl Owners {
         }
     }
 
+    /// A record is at another slot now.
+    pub(super) fn moved(&mut self, from: Slot, to: Slot, records: &mut Records) {
+        let Some(record) = records.get(to) else { return };
+        let (slot, has_more) = (record.owner, record.has_more);
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        holdings.records.moved(to, records);
+        if has_more {
+            for slots in [&mut holdings.apart, &mut holdings.own_grace] {
+                if slots.remove(&from) {
+                    slots.insert(to);
+                }
+            }
+        }
+    }
+
     /// A record of an owner has grown or shrunk.
     pub(super) fn resize(&mut self, slot: Slot, before: u64, after: u64) {
         if let Some(holdings) = self.holdings.get_mut(slot) {

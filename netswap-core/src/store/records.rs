@@ -15,7 +15,7 @@ use crate::types::Pointer;
 /// The most records: their slots are 32 bits wide, and so are those of owners, of which not every one has a record.
 const MOST: usize = 1 << 31;
 
-/// The room that is kept when nothing is left of what few records have.
+/// The least room that is kept for what few records have.
 const KEPT: usize = 64;
 
 /// The records. What most of them do not have takes no room in them.
@@ -72,6 +72,21 @@ impl Records {
         Some((record, more))
     }
 
+    /// Whether [`shrink`](Self::shrink) is due.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.table.is_sparse()
+    }
+
+    /// Gives up a slot. A record that was there is elsewhere now, of which its owner is to be [told](super::owners::Owners::moved):
+    /// from where, and to where.
+    pub(super) fn shrink(&mut self) -> Option<(Slot, Slot)> {
+        let (from, to) = self.table.shrink()?;
+        if let Some(more) = self.more.remove(&from) {
+            self.more.insert(to, more);
+        }
+        Some((from, to))
+    }
+
     /// What more there is to know of a record.
     pub(super) fn more(&self, slot: Slot) -> Option<&More> {
         self.get(slot).filter(|record| record.has_more)?;
@@ -109,8 +124,8 @@ impl Records {
 
     fn forget(&mut self, slot: Slot) -> Option<Box<More>> {
         let more = self.more.remove(&slot);
-        if self.more.is_empty() {
-            self.more.shrink_to(KEPT);
+        if self.more.capacity() > 2 * KEPT && self.more.len() < self.more.capacity() / 4 {
+            self.more.shrink_to(KEPT.max(2 * self.more.len()));
         }
         more
     }
@@ -231,6 +246,11 @@ mod tests {
                     (_, Some((slot, _))) => {
                         let version = &mut records.get_mut(*slot).unwrap().version;
                         *version = version.next();
+                    }
+                }
+                while records.is_sparse() {
+                    if let Some((from, to)) = records.shrink() {
+                        model.values_mut().find(|(slot, _)| *slot == from).unwrap().0 = to;
                     }
                 }
                 for (pointer, (slot, deadline)) in &model {

@@ -1,4 +1,4 @@
-//! Room for many things of one kind, which never move.
+//! Room for many things of one kind, which stay where they are until room is given back.
 
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -6,7 +6,10 @@ use core::num::NonZeroU32;
 /// About the bytes of a chunk.
 const CHUNK: usize = 48 * 1024;
 
-/// Where a thing is in its slab, until it is removed.
+/// So many slots are kept.
+const FEW: u32 = 8;
+
+/// Where a thing is in its slab, until it is removed or [moved](Slab::shrink).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Slot(NonZeroU32);
 
@@ -26,8 +29,11 @@ pub(super) struct Slab<T> {
 #[derive(Debug)]
 enum Entry<T> {
     Taken(T),
-    /// The next free slot.
-    Free(Option<Slot>),
+    /// Its neighbours among the free slots.
+    Free {
+        previous: Option<Slot>,
+        next: Option<Slot>,
+    },
 }
 
 impl Slot {
@@ -56,17 +62,22 @@ impl<T> Slab<T> {
         self.len as usize
     }
 
+    /// Whether there are more than a few slots, of which less than half are taken: time to [shrink](Self::shrink).
+    pub(super) fn is_sparse(&self) -> bool {
+        self.used > FEW && self.len < self.used / 2
+    }
+
     pub(super) fn get(&self, slot: Slot) -> Option<&T> {
         match self.chunks.get(slot.at() / Self::SLOTS)?.get(slot.at() % Self::SLOTS)? {
             Entry::Taken(thing) => Some(thing),
-            Entry::Free(_) => None,
+            Entry::Free { .. } => None,
         }
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
         match self.entry(slot)? {
             Entry::Taken(thing) => Some(thing),
-            Entry::Free(_) => None,
+            Entry::Free { .. } => None,
         }
     }
 
@@ -77,9 +88,9 @@ impl<T> Slab<T> {
             None => self.grow(),
         };
         if let Some(entry) = self.entry(slot)
-            && let Entry::Free(next) = core::mem::replace(entry, Entry::Taken(thing))
+            && let Entry::Free { previous, next } = core::mem::replace(entry, Entry::Taken(thing))
         {
-            self.free = next;
+            self.unlink(previous, next);
             self.len += 1;
         }
         slot
@@ -87,20 +98,40 @@ impl<T> Slab<T> {
 
     /// Takes a thing out of its slot. With the last one goes all room but a chunk.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<T> {
-        let free = Entry::Free(self.free);
+        let next = self.free;
         let entry = self.entry(slot)?;
-        if let Entry::Free(_) = entry {
+        if let Entry::Free { .. } = entry {
             return None;
         }
-        let removed = core::mem::replace(entry, free);
-        self.free = Some(slot);
+        let removed = core::mem::replace(entry, Entry::Free { previous: None, next });
+        self.link(slot, next);
         self.len -= 1;
         if self.len == 0 && self.chunks.len() > 1 {
             self.clear();
         }
         match removed {
             Entry::Taken(thing) => Some(thing),
-            Entry::Free(_) => None,
+            Entry::Free { .. } => None,
+        }
+    }
+
+    /// Gives up the last slot. A thing that was there goes to a free one: from where, and to where.
+    pub(super) fn shrink(&mut self) -> Option<(Slot, Slot)> {
+        let chunk = self.chunks.last_mut()?;
+        let last = chunk.pop()?;
+        self.used -= 1;
+        if chunk.is_empty() && self.chunks.len() > 1 {
+            self.chunks.pop();
+        }
+        match last {
+            Entry::Free { previous, next } => {
+                self.unlink(previous, next);
+                None
+            }
+            Entry::Taken(thing) => {
+                self.len -= 1;
+                Some((Slot::new(self.used), self.insert(thing)))
+            }
         }
     }
 
@@ -108,19 +139,40 @@ impl<T> Slab<T> {
         self.chunks.get_mut(slot.at() / Self::SLOTS)?.get_mut(slot.at() % Self::SLOTS)
     }
 
-    /// One more slot, a free one.
+    /// A new slot, which is the only free one.
     fn grow(&mut self) -> Slot {
         let slot = Slot::new(self.used);
         if slot.at() / Self::SLOTS == self.chunks.len() {
             self.chunks.push(Vec::with_capacity(Self::SLOTS));
         }
         if let Some(chunk) = self.chunks.last_mut() {
-            chunk.push(Entry::Free(None));
+            chunk.push(Entry::Free { previous: None, next: None });
         }
         self.used += 1;
+        self.free = Some(slot);
         slot
     }
 
+    /// A slot has become the first free one.
+    fn link(&mut self, slot: Slot, behind: Option<Slot>) {
+        self.free = Some(slot);
+        if let Some(Entry::Free { previous, .. }) = behind.and_then(|behind| self.entry(behind)) {
+            *previous = Some(slot);
+        }
+    }
+
+    /// The slot between these is free no more.
+    fn unlink(&mut self, before: Option<Slot>, behind: Option<Slot>) {
+        match before.and_then(|before| self.entry(before)) {
+            Some(Entry::Free { next, .. }) => *next = behind,
+            _ => self.free = behind,
+        }
+        if let Some(Entry::Free { previous, .. }) = behind.and_then(|behind| self.entry(behind)) {
+            *previous = before;
+        }
+    }
+
+    /// Forgets the slots of what was removed, all of which is.
     fn clear(&mut self) {
         self.chunks.truncate(1);
         self.chunks.iter_mut().for_each(Vec::clear);
@@ -132,6 +184,10 @@ impl<T> Slab<T> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::store::record::Record;
 
@@ -187,5 +243,77 @@ mod tests {
         assert_eq!([1, 2].map(|n| slab.insert(large(n))), [one, two]);
         assert!(slab.remove(one).is_some() && slab.remove(two).is_some());
         assert_eq!(slab.insert(large(3)), two);
+    }
+
+    /// The free slots, which are the same from either end.
+    fn free<T>(slab: &Slab<T>) -> Vec<Slot> {
+        let neighbours =
+            |slot: Slot| match &slab.chunks[slot.at() / Slab::<T>::SLOTS][slot.at() % Slab::<T>::SLOTS] {
+                Entry::Free { previous, next } => (*previous, *next),
+                Entry::Taken(_) => panic!("{slot:?} is taken"),
+            };
+        let slots: Vec<Slot> = core::iter::successors(slab.free, |slot| neighbours(*slot).1).collect();
+        let last = slots.last().copied();
+        let backwards = core::iter::successors(last, |slot| neighbours(*slot).0);
+        assert!(backwards.eq(slots.iter().rev().copied()));
+        slots
+    }
+
+    #[test]
+    fn what_is_in_the_last_slots_goes_to_free_ones() {
+        let mut slab = Slab::new();
+        let slots: Vec<Slot> = (0..20).map(|n| slab.insert(large(n))).collect();
+        assert!(free(&slab).is_empty() && !slab.is_sparse());
+        for gone in (0..20).filter(|at| ![1, 3, 5, 7, 9, 11, 13, 16, 18, 19].contains(at)) {
+            assert!(slab.remove(slots[gone]).is_some());
+        }
+        assert!(slab.len() == 10 && !slab.is_sparse());
+        assert!(slab.remove(slots[19]).is_some() && slab.is_sparse());
+        // The last is free; the next goes to the slot that was given up before that, and with it a chunk.
+        assert_eq!((slab.shrink(), slab.chunks.len(), slab.is_sparse()), (None, 5, false));
+        assert!(slab.remove(slots[1]).is_some() && slab.is_sparse());
+        assert_eq!((slab.shrink(), slab.is_sparse()), (Some((slots[18], slots[1])), true));
+        assert_eq!((slab.get(slots[1]).unwrap()[0], slab.get(slots[18]).is_none()), (18, true));
+        assert_eq!((slab.shrink(), slab.chunks.len(), slab.is_sparse()), (None, 5, false));
+        assert!(slab.remove(slots[3]).is_some() && slab.is_sparse());
+        assert_eq!((slab.shrink(), slab.chunks.len()), (Some((slots[16], slots[3])), 4));
+        assert_eq!((slab.len(), free(&slab).len(), slab.used), (7, 9, 16));
+        // None is free: it stays.
+        let mut full = Slab::new();
+        let only = full.insert(large(1));
+        assert_eq!((full.shrink(), full.get(only).unwrap()[0], full.len()), (Some((only, only)), 1, 1));
+        assert_eq!(Slab::<Large>::new().shrink(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn it_has_what_was_put_in_and_not_much_room_beside(
+            steps in proptest::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..300),
+            bias in 0..300_usize,
+        ) {
+            let mut slab = Slab::new();
+            let mut model: BTreeMap<u32, u64> = BTreeMap::new();
+            for (n, (insert, index)) in steps.into_iter().enumerate() {
+                if model.is_empty() || (insert && n < bias) {
+                    let slot = slab.insert(large(n as u64));
+                    prop_assert_eq!(model.insert(slot.at() as u32, n as u64), None);
+                } else {
+                    let at = *index.get(&model.keys().copied().collect::<Vec<_>>());
+                    prop_assert_eq!(slab.remove(Slot::new(at)).map(|it| it[1]), model.remove(&at));
+                }
+                while slab.is_sparse() {
+                    if let Some((from, to)) = slab.shrink() {
+                        let moved = model.remove(&(from.at() as u32)).unwrap();
+                        prop_assert_eq!(model.insert(to.at() as u32, moved), None);
+                    }
+                }
+                prop_assert_eq!(slab.len(), model.len());
+                prop_assert!((0..310).all(|at| slab.get(Slot::new(at)).map(|it| it[0]) == model.get(&at).copied()));
+                let free = free(&slab);
+                prop_assert_eq!(free.len() + slab.len(), slab.used as usize);
+                prop_assert!(slab.used <= FEW.max(2 * slab.len + 1));
+                prop_assert!(slab.chunks.len() <= (slab.used as usize).div_ceil(4).max(1));
+            }
+        }
     }
 }

@@ -68,11 +68,28 @@ impl<T: Named> Table<T> {
         if let Ok(entry) = part.find_entry(hash, |it| *it == slot) {
             entry.remove();
         }
-        if part.is_empty() {
-            // There is nothing that would need a hash.
-            part.shrink_to(KEPT, |_| 0);
+        if part.capacity() > 2 * KEPT && part.len() < part.capacity() / 4 {
+            let Self { slab, hasher, .. } = self;
+            part.shrink_to(KEPT.max(2 * part.len()), |slot| {
+                slab.get(*slot).map_or(0, |thing| hasher.hash_one(thing.name()))
+            });
         }
         Some(thing)
+    }
+
+    /// Whether [`shrink`](Self::shrink) is due.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.slab.is_sparse()
+    }
+
+    /// Gives up a slot. A thing that was there is elsewhere now: from where, and to where.
+    pub(super) fn shrink(&mut self) -> Option<(Slot, Slot)> {
+        let (from, to) = self.slab.shrink()?;
+        let hash = self.hasher.hash_one(self.slab.get(to)?.name());
+        if let Some(slot) = self.index[part_of(hash)].find_mut(hash, |it| *it == from) {
+            *slot = to;
+        }
+        Some((from, to))
     }
 }
 
@@ -145,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map(steps in proptest::collection::vec((any::<bool>(), 0_u32..60), 0..300)) {
+        fn it_is_a_map(steps in proptest::collection::vec((any::<bool>(), 0_u32..60), 0..600)) {
             let mut table = table();
             let mut model: BTreeMap<u32, Slot> = BTreeMap::new();
             for (remove, name) in steps {
@@ -156,6 +173,12 @@ mod tests {
                     let slot = table.insert(Large(name, [0; 512]));
                     prop_assert!(model.values().all(|it| *it != slot));
                     model.insert(name, slot);
+                }
+                while table.is_sparse() {
+                    if let Some((from, to)) = table.shrink() {
+                        let moved = model.values_mut().find(|slot| **slot == from).unwrap();
+                        *moved = to;
+                    }
                 }
                 prop_assert_eq!(table.len(), model.len());
                 for name in 0..60 {
