@@ -16,7 +16,13 @@ use assurance::servers::{Adapter, within};
 use netswap_core::types::Access;
 use netswap_core::wire::{HEADER_LEN, MAX_PAYLOAD, Request};
 
-on_every_adapter!(unfinished_requests, unfinished_bytes, replies_that_nobody_takes, places);
+on_every_adapter!(
+    unfinished_requests,
+    unfinished_bytes,
+    replies_that_nobody_takes,
+    places,
+    few_records_of_many,
+);
 
 const MIB: u64 = 1 << 20;
 
@@ -382,5 +388,53 @@ fn places(adapter: Adapter) {
     drop(readers);
     within(SOON, "the end of the readers", || server.usage().connections == 1);
     assert_eq!(server.usage().places, 0);
+    server.stop();
+}
+
+/// The total full of the smallest records, then of the largest, while few of the small ones are left: their room has gone
+/// back.
+fn few_records_of_many(adapter: Adapter) {
+    const BATCH: u32 = 1000;
+    const EACH: u64 = 128;
+
+    let _alone = alone();
+    let total = quick_or_long(32, 256) * MIB;
+    let limits = [("total", total), ("record", MIB), ("connections", 2)];
+    let mut server = start(adapter, &limits);
+    let mut owner = Raw::connect(loopback(0), server.address).unwrap();
+    let before = server.usage();
+    let batches = total / EACH / u64::from(BATCH);
+    let mut pointers = Vec::new();
+    for _ in 0..batches {
+        let create = |xid| packets(xid, Request::CreateRecord { access: Access::READ, data: vec![] });
+        owner.0.write_all(&(0..BATCH).flat_map(create).collect::<Vec<u8>>()).unwrap();
+        pointers.extend((0..BATCH).map(|_| owner.answer().unwrap().pointer()));
+    }
+    let full = server.usage();
+    eprintln!("{}: {} records: {} bytes each", adapter.name(), pointers.len(), {
+        (full.allocated - before.allocated) / pointers.len() as u64
+    });
+    assert_eq!(full.counted - before.counted, pointers.len() as u64 * EACH);
+    assert!(full.allocated - before.allocated <= full.counted, "{full:?}");
+
+    let (left, gone): (Vec<_>, Vec<_>) = (0..).zip(pointers).partition(|(n, _)| n % BATCH == 0);
+    for batch in gone.chunks(BATCH as usize) {
+        let delete = |(_, pointer): &(u32, _)| packets(1, Request::DeleteRecord { pointer: *pointer });
+        owner.0.write_all(&batch.iter().flat_map(delete).collect::<Vec<u8>>()).unwrap();
+        batch.iter().for_each(|_| assert_eq!(owner.answer().unwrap().code, 0));
+    }
+    let few = server.usage();
+    assert_eq!(few.counted - before.counted, left.len() as u64 * EACH);
+    assert!(few.allocated <= before.allocated + few.counted + MIB, "{few:?}");
+
+    let large = || Request::CreateRecord { access: Access::READ, data: vec![7; MIB as usize] };
+    while owner.ask(large()).unwrap().code == 0 {}
+    let last = server.usage();
+    assert!(last.counted > total - 2 * MIB, "{last:?}");
+    assert!(last.allocated <= before.allocated + last.counted + MIB, "{last:?}");
+    keeps_its_bound(adapter, &server, &last);
+    for (_, pointer) in left {
+        assert_eq!(owner.ask(Request::ResolvePointer { pointer }).unwrap().code, 3);
+    }
     server.stop();
 }
