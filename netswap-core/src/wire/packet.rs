@@ -169,6 +169,42 @@ mod tests {
         assert_eq!(Header { remaining: 1390, ..first }.continuation(), None);
     }
 
+    #[test]
+    fn a_run_ends_before_what_has_not_arrived_before_the_last_and_before_what_does_not_continue() {
+        let first = Header { xid: Xid(7), remaining: 4 * MAX_PAYLOAD as u32, opcode: 3, access: 0 };
+        let [second, third] = [3, 2].map(|left| Header { remaining: left * MAX_PAYLOAD as u32, ..first });
+        let last = Header { remaining: MAX_PAYLOAD as u32, ..first };
+        let packet = |header: Header| [&header.encode()[..], &[5; MAX_PAYLOAD]].concat();
+        let stream = [second, third, last].map(packet).concat();
+        let runs = |input: &[u8]| {
+            let (mut header, mut rest) = (first, input);
+            let run = take_run(&mut header, &mut rest);
+            assert_eq!([run, rest].concat(), input);
+            (run.len() / FULL_PACKET, run.len() % FULL_PACKET, header)
+        };
+        assert_eq!(runs(&stream), (2, 0, third));
+        assert_eq!(runs(&stream[..2 * FULL_PACKET]), (2, 0, third));
+        assert_eq!(runs(&stream[..2 * FULL_PACKET - 1]), (1, 0, second));
+        for short in [FULL_PACKET - 1, HEADER_LEN, HEADER_LEN - 1, 0] {
+            assert_eq!(runs(&stream[..short]), (0, 0, first));
+        }
+        assert_eq!(runs(&[second, last].map(packet).concat()), (1, 0, second));
+        assert_eq!(runs(&packet(third)), (0, 0, first));
+    }
+
+    #[test]
+    fn a_packet_is_being_read_from_its_first_byte_to_its_last() {
+        let header = Header { xid: Xid(7), remaining: 2, opcode: 3, access: 0 };
+        let bytes = [&header.encode()[..], &[1, 2]].concat();
+        let mut reader = PacketReader::default();
+        for (at, byte) in bytes.iter().enumerate() {
+            assert_eq!(reader.is_inside_packet(), at > 0);
+            let mut input = core::slice::from_ref(byte);
+            while reader.next(&mut input).is_some() {}
+        }
+        assert!(!reader.is_inside_packet());
+    }
+
     fn packets() -> impl Strategy<Value = Vec<(Header, Vec<u8>)>> {
         let header =
             (any::<u32>(), prop_oneof![0..4u32, 1380..1400u32, any::<u32>()], any::<u8>(), any::<u8>());

@@ -249,3 +249,19 @@ impl Identity {
         Self { owner, protocol_version: PROTOCOL_VERSION, max_payload: MAX_PAYLOAD as u16, max_record, grace }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_is_far_away_is_not_none() {
+        let (version, owner, access) = (Version(1), Owner::new(2).unwrap(), Access::READ);
+        for (expires, told) in [(Some(3), 3), (Some(u32::MAX), u32::MAX - 1), (None, u32::MAX)] {
+            let stat = Stat { len: 4, version, owner, access, reserved: false, expires };
+            let operands = stat.encode();
+            assert_eq!(operands.as_slice().last_chunk(), Some(&told.to_be_bytes()));
+            assert_eq!(Stat::decode(operands.as_slice()).unwrap().expires, expires.map(|_| told));
+        }
+    }
+}
