@@ -1,5 +1,6 @@
 //! What a connection asks of whatever holds the records: the seam between the two.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -75,8 +76,8 @@ pub enum Execution {
 /// What an engine has for a connection beside the answers to its requests.
 #[derive(Debug)]
 pub enum Mail {
-    /// The answer to a waiting read.
-    Answer(Xid, Reply<Data>),
+    /// The answer to a waiting read: seldom, and larger than all else.
+    Answer(Xid, Box<Reply<Data>>),
     /// A watch has news, to be taken when there is room for them.
     News(Xid),
     /// The last notifications of a watch.

@@ -16,7 +16,7 @@ impl Connection {
             match mail {
                 Mail::Answer(xid, reply) => {
                     if self.standing.remove(&xid) {
-                        self.reply(xid, reply, engine);
+                        self.reply(xid, *reply, engine);
                     }
                 }
                 Mail::News(xid) => {

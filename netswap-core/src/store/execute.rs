@@ -252,6 +252,7 @@ mod tests {
     use crate::error::Quota;
     use crate::identity::IdentityKey;
     use crate::store::Admission;
+    use crate::types::Pointer;
     use crate::wire::Lifetime;
 
     fn store() -> (Store, Peer) {
@@ -270,6 +271,29 @@ mod tests {
         let full = Refusal::QuotaExceeded { quota: Quota::ServerMemory, limit: 1 << 20 };
         assert_eq!(create(&mut store).unwrap_err(), full);
         assert_eq!((store.budget.used(), store.records.len()), (RECORD_OVERHEAD as u64, 1));
+    }
+
+    #[test]
+    fn room_goes_back_with_most_of_the_records_whether_they_are_deleted_or_end() {
+        let (mut store, peer) = store();
+        let reader = Peer { owner: Owner::new(7).unwrap(), ..peer };
+        let mut create = |owner| {
+            let created = store.create(owner, Access::READ, None, Instant::ZERO).unwrap();
+            let Reply::Created(pointer) = created else { panic!("{created:?}") };
+            pointer
+        };
+        let kept: Vec<Pointer> = (0..40).map(|_| create(peer.owner)).collect();
+        let ended: Vec<Pointer> = (0..100).map(|_| create(reader.owner)).collect();
+        // Their owner was never connected.
+        store.handle_timeout(store.poll_timeout().unwrap());
+        assert!(!store.records.is_sparse() && store.records.len() == 40);
+        assert!(ended.iter().all(|pointer| store.records.find(*pointer).is_none()));
+        for pointer in &kept[..30] {
+            let done = store.serve(peer, Xid(1), Request::DeleteRecord { pointer: *pointer }, Instant::ZERO);
+            assert!(matches!(done, Execution::Done(Reply::Done)), "{done:?}");
+        }
+        assert!(!store.records.is_sparse() && store.records.len() == 10);
+        assert!(kept[30..].iter().all(|pointer| store.records.find(*pointer).is_some()));
     }
 
     #[test]

@@ -93,6 +93,12 @@ impl Records {
         self.more.get(&slot).map(Deref::deref)
     }
 
+    /// A record, and what more there is to know of it, of which some must be left.
+    pub(super) fn more_mut(&mut self, slot: Slot) -> Option<(&Record, &mut More)> {
+        let record = self.table.get(slot).filter(|record| record.has_more)?;
+        Some((record, self.more.get_mut(&slot)?))
+    }
+
     /// Changes a record and what more there is to know of it. There need be nothing, before or after.
     pub(super) fn edit<R>(
         &mut self,

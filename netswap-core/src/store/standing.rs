@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
@@ -115,11 +116,13 @@ impl News {
                 Notification::Changed { version: record.version, data: push.then(|| record.data.snapshot()) }
             }
         });
-        let owner = owner.map(Notification::OwnerChanged);
-        let access = access.map(Notification::AccessChanged);
-        let asked_before = asked_before.map(Notification::OwnershipRequested);
-        let asked = asked.map(Notification::OwnershipRequested);
-        written.into_iter().chain(asked_before).chain(owner).chain(access).chain(asked).collect()
+        // Mostly it is one, or none.
+        let mut told: Vec<_> = written.map_or_else(Vec::new, |it| vec![it]);
+        told.extend(asked_before.map(Notification::OwnershipRequested));
+        told.extend(owner.map(Notification::OwnerChanged));
+        told.extend(access.map(Notification::AccessChanged));
+        told.extend(asked.map(Notification::OwnershipRequested));
+        told
     }
 }
 
@@ -165,14 +168,14 @@ impl Store {
     pub fn take_news(&mut self, id: ConnectionId, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
         let pointer = self.connections.get(&id).and_then(|it| it.desk.standing.get(&xid));
         let slot = pointer.and_then(|pointer| self.records.find(*pointer));
-        let told = slot.and_then(|slot| {
-            self.records.edit_any(slot, |record, more| match more.standing.watches.get_mut(&(id, xid)) {
-                Some(watch) if watch.news.len(watch.push, record) as u64 > room => None,
-                Some(watch) => Some(watch.news.tell(watch.push, record)),
-                None => Some(Vec::new()),
-            })
-        });
-        told.unwrap_or_else(|| Some(Vec::new()))
+        let Some((record, more)) = slot.and_then(|slot| self.records.more_mut(slot)) else {
+            return Some(Vec::new());
+        };
+        match more.standing.watches.get_mut(&(id, xid)) {
+            Some(watch) if watch.news.len(watch.push, record) as u64 > room => None,
+            Some(watch) => Some(watch.news.tell(watch.push, record)),
+            None => Some(Vec::new()),
+        }
     }
 
     /// A connection gives up a watch or a waiting read. What there is for it is dropped, taken or not: the next
@@ -323,7 +326,7 @@ impl Store {
         if let Reply::Refused(refusal) = &reply {
             self.counters.refused(None, refusal);
         }
-        self.end_standing(id, Mail::Answer(xid, reply), xid);
+        self.end_standing(id, Mail::Answer(xid, Box::new(reply)), xid);
     }
 
     fn end_standing(&mut self, id: ConnectionId, mail: Mail, xid: Xid) {

@@ -255,6 +255,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whether_a_record_is_reserved_is_one_of_two_bytes() {
+        let (version, owner, access) = (Version(0), Owner::new(2).unwrap(), Access::READ);
+        for reserved in [false, true] {
+            let stat = Stat { len: 0, version, owner, access, reserved, expires: None };
+            let mut bytes = stat.encode().as_slice().to_vec();
+            assert_eq!(Stat::decode(&bytes), Some(stat));
+            bytes[21] = 2;
+            assert_eq!(Stat::decode(&bytes), None);
+        }
+    }
+
+    #[test]
     fn an_end_that_is_far_away_is_not_none() {
         let (version, owner, access) = (Version(1), Owner::new(2).unwrap(), Access::READ);
         for (expires, told) in [(Some(3), 3), (Some(u32::MAX), u32::MAX - 1), (None, u32::MAX)] {
