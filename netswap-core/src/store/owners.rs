@@ -10,11 +10,14 @@ use super::lifetimes::{Lifetimes, Mortal};
 use super::list::List;
 use super::records::Records;
 use super::slab::Slot;
-use super::table::{Named, Table};
+use super::table::{Named, Table, less_room};
 use crate::config::Limits;
 use crate::error::{Quota, Refusal};
 use crate::time::Instant;
 use crate::types::{Owner, Pointer};
+
+/// The least room that is kept for an owner's records of a kind.
+const KEPT: usize = 8;
 
 /// Everybody who owns something or is connected.
 #[derive(Debug)]
@@ -135,6 +138,7 @@ impl Owners {
         for record in holdings.apart.drain() {
             clear_deadline(record, lifetimes, records);
         }
+        holdings.apart.shrink_to(0);
     }
 
     /// A connection of an owner no longer keeps its records alive. After the last one they end with their grace.
@@ -204,8 +208,12 @@ impl Owners {
         holdings.bytes -= removed.cost();
         holdings.records.remove(record, records);
         if has_more {
-            holdings.own_grace.remove(&record);
-            holdings.apart.remove(&record);
+            for slots in [&mut holdings.own_grace, &mut holdings.apart] {
+                slots.remove(&record);
+                if let Some(room) = less_room(slots.len(), slots.capacity(), KEPT) {
+                    slots.shrink_to(room);
+                }
+            }
             clear_deadline(record, lifetimes, records);
         }
         if holdings.records.len() == holdings.apart.len()

@@ -9,7 +9,7 @@ use hashbrown::hash_map::Entry;
 
 use super::record::{More, Record};
 use super::slab::Slot;
-use super::table::{Named, Table};
+use super::table::{Named, Table, less_room};
 use crate::types::Pointer;
 
 /// The most records: their slots are 32 bits wide, and so are those of owners, of which not every one has a record.
@@ -130,8 +130,8 @@ impl Records {
 
     fn forget(&mut self, slot: Slot) -> Option<Box<More>> {
         let more = self.more.remove(&slot);
-        if self.more.capacity() > 2 * KEPT && self.more.len() < self.more.capacity() / 4 {
-            self.more.shrink_to(KEPT.max(2 * self.more.len()));
+        if let Some(room) = less_room(self.more.len(), self.more.capacity(), KEPT) {
+            self.more.shrink_to(room);
         }
         more
     }

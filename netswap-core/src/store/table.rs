@@ -68,11 +68,9 @@ impl<T: Named> Table<T> {
         if let Ok(entry) = part.find_entry(hash, |it| *it == slot) {
             entry.remove();
         }
-        if part.capacity() > 2 * KEPT && part.len() < part.capacity() / 4 {
+        if let Some(room) = less_room(part.len(), part.capacity(), KEPT) {
             let Self { slab, hasher, .. } = self;
-            part.shrink_to(KEPT.max(2 * part.len()), |slot| {
-                slab.get(*slot).map_or(0, |thing| hasher.hash_one(thing.name()))
-            });
+            part.shrink_to(room, |slot| slab.get(*slot).map_or(0, |thing| hasher.hash_one(thing.name())));
         }
         Some(thing)
     }
@@ -94,6 +92,11 @@ impl<T: Named> Table<T> {
 }
 
 /// Where in the index a hash belongs, by bits of it that its part does not look at.
+/// How much room to leave to a hash table of which less than a quarter is used, if it has more than about `least`.
+pub(super) fn less_room(used: usize, room: usize, least: usize) -> Option<usize> {
+    (room > 2 * least && used < room / 4).then(|| least.max(2 * used))
+}
+
 fn part_of(hash: u64) -> usize {
     (hash >> 40) as usize % PARTS
 }
@@ -149,6 +152,13 @@ mod tests {
         let slot = table.insert(Large(1, [0; 512]));
         assert!(table.remove(slot).is_some());
         assert!(kept > 0 && capacity(&table) == kept, "one that comes and goes moves nothing");
+    }
+
+    #[test]
+    fn a_quarter_of_the_room_is_enough_to_keep_it() {
+        assert_eq!([24, 25, 100].map(|used| less_room(used, 100, 8)), [Some(48), None, None]);
+        assert_eq!([0, 3, 4, 5].map(|used| less_room(used, 40, 8)), [Some(8), Some(8), Some(8), Some(10)]);
+        assert_eq!([16, 17, 7, 8].map(|room| less_room(0, room, 8)), [None, Some(8), None, None]);
     }
 
     #[test]
