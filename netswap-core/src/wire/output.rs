@@ -299,3 +299,52 @@ impl Buf for Output {
         self.reclaim();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::wire::message::Operands;
+    use crate::wire::packet::MAX_PAYLOAD;
+
+    fn message(len: usize) -> Message<Bytes> {
+        Message { opcode: 8, access: 0, operands: Operands::new(), body: Bytes::from(vec![7; len]) }
+    }
+
+    /// Room in all queues.
+    fn room(output: &Output) -> [usize; 4] {
+        let Output { ends, lanes, followers, transactions, .. } = output;
+        [ends.capacity(), lanes.capacity(), followers.capacity(), transactions.capacity()]
+    }
+
+    #[test]
+    fn with_the_last_byte_goes_the_room_of_long_queues() {
+        let mut output = Output::default();
+        (0..100).for_each(|n| output.push(Xid(n), message(1)));
+        for n in 0..200 {
+            output.push(Xid(n / 2), message(3 * MAX_PAYLOAD));
+        }
+        let full = room(&output);
+        assert!(full.iter().all(|room| *room > KEEP_AT_MOST), "{full:?}");
+        // What is still to be sent keeps its places.
+        while output.remaining() > 1 {
+            output.advance((output.remaining() - 1).min(100_000));
+        }
+        assert_eq!((output.messages(), output.completed_by(1).count()), (1, 1));
+        assert!(output.ends.capacity() > KEEP_AT_MOST);
+        output.advance(1);
+        assert_eq!((room(&output), output.messages()), ([0; 4], 0));
+    }
+
+    #[test]
+    fn short_queues_keep_their_room() {
+        let mut output = Output::default();
+        for _ in 0..3 {
+            (0..KEEP_AT_MOST as u32).for_each(|n| output.push(Xid(n), message(1)));
+            assert_eq!((output.ends.capacity(), output.messages()), (KEEP_AT_MOST, KEEP_AT_MOST));
+            output.advance(output.remaining());
+            assert_eq!(room(&output), [KEEP_AT_MOST, 0, 0, 0]);
+        }
+    }
+}
