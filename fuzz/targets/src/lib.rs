@@ -16,6 +16,8 @@ mod stream;
 
 // The worlds that netswap-core's tests live in, and the naive server that they compare the true one with. Not all of
 // them is of use here.
+#[path = "../../../netswap-core/tests/model/checks.rs"]
+mod checks;
 #[path = "../../../netswap-core/tests/model/connection.rs"]
 mod connection;
 #[path = "../../../netswap-core/tests/model/counts.rs"]
