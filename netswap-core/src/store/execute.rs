@@ -245,13 +245,16 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
     use core::time::Duration;
 
     use super::*;
     use crate::config::{Config, Limits};
     use crate::error::Quota;
     use crate::identity::IdentityKey;
-    use crate::store::Admission;
+    use crate::store::slab::Slot;
+    use crate::store::{Admission, TRASH_FROM};
     use crate::types::Pointer;
     use crate::wire::Lifetime;
 
@@ -293,7 +296,31 @@ mod tests {
             assert!(matches!(done, Execution::Done(Reply::Done)), "{done:?}");
         }
         assert!(!store.records.is_sparse() && store.records.len() == 10);
-        assert!(kept[30..].iter().all(|pointer| store.records.find(*pointer).is_some()));
+        let first: Vec<Slot> = (0..=20).map(Slot::new).collect();
+        assert!(kept[30..].iter().all(|pointer| first.contains(&store.records.find(*pointer).unwrap())));
+    }
+
+    #[test]
+    fn what_is_large_is_left_to_be_dropped_and_who_has_mail_to_be_called() {
+        let (mut store, peer) = store();
+        for (len, left) in [(TRASH_FROM - 1, 0), (TRASH_FROM, 1)] {
+            let data = vec![7; len];
+            let mut serve = |xid, request| match store.serve(peer, Xid(xid), request, Instant::ZERO) {
+                Execution::Done(reply) => reply,
+                other => panic!("{other:?}"),
+            };
+            let create = Request::CreateRecord { access: Access::READ, data: Payload::Whole(&data) };
+            let Reply::Created(pointer) = serve(1, create) else { panic!("it is not created") };
+            serve(2, Request::WatchRecord { pointer, push: false });
+            assert!(!store.leaves_something());
+            store.serve(peer, Xid(3), Request::DeleteRecord { pointer }, Instant::ZERO);
+            assert!(store.leaves_something());
+            assert_eq!(store.take_woken(), [peer.id]);
+            assert_eq!(store.leaves_something(), left > 0);
+            assert_eq!(store.take_trash().len(), left);
+            assert!(!store.leaves_something());
+            store.take_mail(peer.id);
+        }
     }
 
     #[test]
