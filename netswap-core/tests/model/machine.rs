@@ -296,6 +296,9 @@ impl Play {
                 let client = &mut self.clients[at];
                 let upload = client.uploads.first().and_then(VecDeque::front).map(Vec::as_slice);
                 let packets = requests::violation(how, xid, upload, standing);
+                for packet in &packets {
+                    client.given_up.entry(u32_at(packet, 0)).and_modify(|used_again| *used_again = true);
+                }
                 client.pipe.extend(packets);
                 client.next_xid = client.next_xid.wrapping_add(4);
                 self.deliver(at, &Cut::Packets(1));
