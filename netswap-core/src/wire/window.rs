@@ -185,3 +185,56 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(len: usize) -> Vec<u8> {
+        (0..len).map(|n| n as u8).collect()
+    }
+
+    #[test]
+    fn what_is_copied_lies_together_and_few_bytes_of_a_source_are_copied() {
+        let mut window = Window::default();
+        let source = window.keep(Bytes::from(bytes(1000)));
+        window.copy(&[1, 2]);
+        window.copy_all([&[3], &[], &[4, 5]]);
+        window.refer(source, 10, COPY_AT_MOST);
+        assert_eq!((window.slices().count(), window.len()), (1, 5 + COPY_AT_MOST));
+        window.refer(source, 0, COPY_AT_MOST + 1);
+        assert_eq!((window.slices().count(), window.segments.len()), (2, 1));
+        window.copy(&[6]);
+        assert_eq!((window.slices().count(), window.segments.len()), (3, 2));
+        let sent: Vec<u8> = window.slices().flatten().copied().collect();
+        let all = bytes(1000);
+        let [few, many] = [&all[10..10 + COPY_AT_MOST], &all[..=COPY_AT_MOST]];
+        assert_eq!(sent, [&[1, 2, 3, 4, 5], few, many, &[6]].concat());
+    }
+
+    #[test]
+    fn what_was_taken_leaves_little_room() {
+        let mut window = Window::default();
+        for (len, room) in [(KEEP_AT_MOST, KEEP_AT_MOST), (KEEP_AT_MOST + 1, 0), (8, 8)] {
+            window.copy(&bytes(len));
+            assert_eq!(window.advance(len + 1), len);
+            assert_eq!((window.copied.capacity(), window.copied.len(), window.copied_at), (room, 0, 0));
+            assert_eq!(window.segments.capacity() > 0, room > 0);
+        }
+        let source = window.keep(Bytes::from(bytes(1000)));
+        window.refer(source, 0, 1000);
+        window.let_go(source);
+        assert_eq!((window.advance(999), window.sources.len()), (999, 1));
+        assert_eq!((window.advance(1), window.sources.capacity()), (1, 0));
+    }
+
+    #[test]
+    fn copied_bytes_move_to_the_front_after_many() {
+        let mut window = Window::default();
+        let all = bytes(2 * MOVE_FROM);
+        window.copy(&all);
+        assert_eq!((window.advance(32 * 1024), window.copied_at), (32 * 1024, 32 * 1024));
+        assert_eq!((window.advance(1), window.copied_at), (1, 0));
+        assert_eq!(window.first(), &all[32 * 1024 + 1..]);
+    }
+}
