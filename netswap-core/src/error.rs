@@ -174,3 +174,27 @@ pub enum ProtocolError {
     #[error("the server has fallen silent and does not answer an ABORT (transaction {0})")]
     AbortUnanswered(Xid),
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_is_told_with_its_unit() {
+        let said = |quota| Refusal::QuotaExceeded { quota, limit: 7 }.to_string();
+        for quota in Quota::ALL {
+            let bytes = matches!(quota, Quota::ServerMemory | Quota::OwnerBytes | Quota::UnfinishedBytes);
+            let end = if bytes { ": the limit is 7 bytes" } else { ": the limit is 7" };
+            assert!(said(quota).ends_with(end), "{}", said(quota));
+        }
+    }
+
+    #[test]
+    fn only_what_a_limit_has_refused_may_succeed_later() {
+        let refused = Refusal::QuotaExceeded { quota: Quota::Watches, limit: 7 };
+        assert!(refused.is_retryable());
+        assert!(!Refusal::AccessViolation.is_retryable() && !Refusal::AddressFault.is_retryable());
+    }
+}

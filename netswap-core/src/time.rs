@@ -58,3 +58,22 @@ pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
         (one, other) => one.or(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_so_far_from_the_start_and_from_each_other() {
+        let [early, late] = [3, 5].map(|seconds| Instant::after_start(Duration::from_secs(seconds)));
+        assert_eq!(
+            (early.since_start(), late.since_start()),
+            (Duration::from_secs(3), Duration::from_secs(5))
+        );
+        assert_eq!(late.saturating_since(early), Duration::from_secs(2));
+        assert_eq!(early.saturating_since(late), Duration::ZERO);
+        assert_eq!(late.saturating_sub(Duration::from_secs(2)), early);
+        assert_eq!(early.saturating_sub(Duration::from_secs(4)), Instant::ZERO);
+        assert_eq!(early + Duration::from_secs(2), late);
+    }
+}
