@@ -166,6 +166,24 @@ fn of_several_quotas_the_lowest_is_named_and_the_version_and_the_range_come_last
     assert_eq!(world.ask(one, add(2, pointer, 993, 1)), address_fault(2));
 }
 
+#[test]
+fn a_write_that_passed_the_total_on_its_way_is_refused_for_that_before_its_owners_quota() {
+    let len = 2 * FULL;
+    let before = len as u64 + OVERHEAD;
+    let full = |room: u64| quota(2, 1, before + len as u64 + room);
+    for (room, named) in [(12, full(12)), (13, full(13)), (14, quota(2, 2, before))] {
+        let (mut world, one, _) = world(|config| {
+            config.limits.record = 3000;
+            config.limits.total = before + len as u64 + room;
+            config.limits.owner_bytes = Some(before);
+        });
+        let pointer = world.create(one, 0, pattern(len));
+        // Its last packet has thirteen bytes, and the record grows by one.
+        assert_eq!(world.ask(one, write_range(2, pointer, 0, pattern(len + 1))), named);
+        assert_eq!(world.bytes(), before);
+    }
+}
+
 /// A server with a record of 300 000 bytes that is being sent to the second client, who has read a part.
 fn being_read(request: fn(u64) -> Vec<u8>, total: u64) -> (World, Peer, Peer, u64) {
     let (mut world, one, other) = world(|config| {
