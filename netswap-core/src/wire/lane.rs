@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::types::Xid;
 use crate::wire::message::Operands;
-use crate::wire::packet::{HEADER_LEN, Header, MAX_PAYLOAD};
+use crate::wire::packet::{FULL_PACKET, HEADER_LEN, Header, MAX_PAYLOAD};
 use crate::wire::window::Window;
 
 /// How much of a message is still to be sent.
@@ -105,10 +105,7 @@ impl Lane {
             window.refer(chunk.source, chunk.at, len);
             chunk.at += len;
             left -= len;
-            if chunk.at == chunk.end {
-                window.let_go(chunk.source);
-                self.chunks.pop_front();
-            }
+            self.drop_empty_chunk(window);
         }
         match self.next.continuation() {
             Some(next) => {
@@ -116,6 +113,32 @@ impl Lane {
                 true
             }
             None => false,
+        }
+    }
+
+    /// Moves full packets into the window, until it has `most` bytes or more: those after the first and before the last
+    /// that have the bytes of one source. Whether there were any.
+    pub(super) fn take_run(&mut self, window: &mut Window, most: usize) -> bool {
+        let Some(chunk) = self.chunks.front_mut().filter(|_| self.operands_taken) else { return false };
+        let before_last = (self.next.remaining as usize).saturating_sub(1) / MAX_PAYLOAD;
+        let room = most.saturating_sub(window.len()).div_ceil(FULL_PACKET);
+        let packets = room.min(before_last).min((chunk.end - chunk.at) / MAX_PAYLOAD);
+        if packets == 0 {
+            return false;
+        }
+        if let Some(next) = window.add_packets(self.next, packets, chunk.source, chunk.at) {
+            self.next = next;
+        }
+        chunk.at += packets * MAX_PAYLOAD;
+        self.chunks_len -= packets * MAX_PAYLOAD;
+        self.drop_empty_chunk(window);
+        true
+    }
+
+    fn drop_empty_chunk(&mut self, window: &mut Window) {
+        if let Some(chunk) = self.chunks.front().filter(|chunk| chunk.at == chunk.end) {
+            window.let_go(chunk.source);
+            self.chunks.pop_front();
         }
     }
 

@@ -216,9 +216,12 @@ impl Output {
     fn fill_window(&mut self) {
         let mut starved = 0;
         while self.window.len() < WINDOW && starved < self.lanes.len() {
+            let is_alone = self.lanes.len() == 1;
             let Some(lane) = self.lanes.front_mut() else { return };
             if !lane.is_ready() {
                 starved += 1;
+            } else if is_alone && lane.take_run(&mut self.window, WINDOW) {
+                continue;
             } else if lane.take_packet(&mut self.window) {
                 starved = 0;
             } else {

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use slab::Slab;
 
+use crate::wire::packet::{FULL_PACKET, HEADER_LEN, Header, MAX_PAYLOAD};
+
 /// A piece of a source no longer than this is copied rather than referred to.
 const COPY_AT_MOST: usize = 128;
 
@@ -27,13 +29,15 @@ pub(super) struct Window {
     len: usize,
 }
 
-/// Copied bytes, and behind them a part of a source, of which either may be nothing.
+/// Copied bytes, and behind them a part of a source, of which either may be nothing. Where there is a part of a source, a
+/// *run* may follow: full packets, each a copied header and the next bytes of the same source.
 #[derive(Debug)]
 struct Segment {
     copied: usize,
     source: usize,
     at: usize,
     len: usize,
+    run: usize,
 }
 
 #[derive(Debug)]
@@ -41,6 +45,13 @@ struct Source {
     bytes: Bytes,
     /// How many hold it: its segments, and whoever is still to [refer](Window::refer) to it.
     holders: usize,
+}
+
+impl Segment {
+    /// Where in its source it ends.
+    fn end(&self) -> usize {
+        self.at + self.len + self.run * MAX_PAYLOAD
+    }
 }
 
 /// Bytes that a source takes beside its data.
@@ -76,7 +87,7 @@ impl Window {
         self.len += count;
         match self.segments.back_mut() {
             Some(last) if last.len == 0 => last.copied += count,
-            _ => self.segments.push_back(Segment { copied: count, source: 0, at: 0, len: 0 }),
+            _ => self.segments.push_back(Segment { copied: count, source: 0, at: 0, len: 0, run: 0 }),
         }
     }
 
@@ -107,8 +118,43 @@ impl Window {
         self.len += len;
         match self.segments.back_mut() {
             Some(last) if last.len == 0 => (last.source, last.at, last.len) = (source, at, len),
-            _ => self.segments.push_back(Segment { copied: 0, source, at, len }),
+            _ => self.segments.push_back(Segment { copied: 0, source, at, len, run: 0 }),
         }
+    }
+
+    /// Adds so many full packets of a message, of which `next` is the first header, and which have the bytes of a source
+    /// from `at` on; the header behind them, where there is one.
+    pub(super) fn add_packets(
+        &mut self,
+        next: Header,
+        packets: usize,
+        source: usize,
+        at: usize,
+    ) -> Option<Header> {
+        let mut next = Some(next);
+        self.copied.reserve(packets * HEADER_LEN);
+        for _ in 0..packets {
+            let Some(header) = next else { break };
+            self.copied.extend_from_slice(&header.encode());
+            next = header.continuation();
+        }
+        self.len += packets * FULL_PACKET;
+        match self.segments.back_mut() {
+            Some(last) if last.len > 0 && last.source == source && last.end() == at => last.run += packets,
+            _ => {
+                let Some(held) = self.sources.get_mut(source) else { return next };
+                held.holders += 1;
+                let run = packets - 1;
+                let first = Segment { copied: HEADER_LEN, source, at, len: MAX_PAYLOAD, run };
+                match self.segments.back_mut() {
+                    Some(last) if last.len == 0 => {
+                        *last = Segment { copied: last.copied + HEADER_LEN, ..first };
+                    }
+                    _ => self.segments.push_back(first),
+                }
+            }
+        }
+        next
     }
 
     /// The bytes in order, in slices.
@@ -116,8 +162,11 @@ impl Window {
         let mut copied = &self.copied[self.copied_at..];
         let pieces = self.segments.iter().flat_map(move |segment| {
             let (head, rest) = copied.split_at(segment.copied);
+            let (headers, rest) = rest.split_at(segment.run * HEADER_LEN);
             copied = rest;
-            [head, self.data(segment)]
+            let (data, payloads) = self.data(segment).split_at(segment.len);
+            let run = headers.chunks_exact(HEADER_LEN).zip(payloads.chunks_exact(MAX_PAYLOAD));
+            [head, data].into_iter().chain(run.flat_map(|(header, payload)| [header, payload]))
         });
         pieces.filter(|piece| !piece.is_empty())
     }
@@ -126,17 +175,18 @@ impl Window {
     pub(super) fn first(&self) -> &[u8] {
         let Some(segment) = self.segments.front() else { return &[] };
         match segment.copied {
-            0 => self.data(segment),
+            0 => &self.data(segment)[..segment.len],
             copied => &self.copied[self.copied_at..self.copied_at + copied],
         }
     }
 
+    /// All that a segment has of its source.
     fn data(&self, segment: &Segment) -> &[u8] {
         if segment.len == 0 {
             return &[];
         }
         let source = self.sources.get(segment.source);
-        source.map_or(&[], |source| &source.bytes[segment.at..segment.at + segment.len])
+        source.map_or(&[], |source| &source.bytes[segment.at..segment.end()])
     }
 
     /// Forgets the first `count` bytes, or all where there are fewer; how many that were.
@@ -155,12 +205,25 @@ impl Window {
             segment.at += data;
             segment.len -= data;
             left -= data;
-            let (source, is_over) = (segment.source, segment.copied == 0 && segment.len == 0);
-            if is_over {
-                self.segments.pop_front();
-                if data > 0 {
-                    self.let_go(source);
-                }
+            if segment.copied > 0 || segment.len > 0 {
+                continue;
+            }
+            if segment.run > 0 {
+                let packets = (left / FULL_PACKET).min(segment.run);
+                self.copied_at += packets * HEADER_LEN;
+                segment.at += packets * MAX_PAYLOAD;
+                segment.run -= packets;
+                left -= packets * FULL_PACKET;
+            }
+            if segment.run > 0 {
+                segment.run -= 1;
+                (segment.copied, segment.len) = (HEADER_LEN, MAX_PAYLOAD);
+                continue;
+            }
+            let (source, had_data) = (segment.source, segment.at > 0);
+            self.segments.pop_front();
+            if had_data {
+                self.let_go(source);
             }
         }
         self.reclaim();
@@ -188,6 +251,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     fn bytes(len: usize) -> Vec<u8> {
@@ -210,6 +275,45 @@ mod tests {
         let all = bytes(1000);
         let [few, many] = [&all[10..10 + COPY_AT_MOST], &all[..=COPY_AT_MOST]];
         assert_eq!(sent, [&[1, 2, 3, 4, 5], few, many, &[6]].concat());
+    }
+
+    #[test]
+    fn a_run_is_one_segment_however_it_is_taken() {
+        let message =
+            Header { xid: crate::types::Xid(7), remaining: 8 * MAX_PAYLOAD as u32, opcode: 3, access: 0 };
+        let data = bytes(9 * MAX_PAYLOAD);
+        let mut sent = vec![1, 2, 3];
+        let mut next = message;
+        for packet in data[5..5 + 7 * MAX_PAYLOAD].chunks(MAX_PAYLOAD) {
+            sent.extend([&next.encode(), packet].concat());
+            next = next.continuation().unwrap();
+        }
+        for step in [1, 9, 10, 11, MAX_PAYLOAD, FULL_PACKET, FULL_PACKET + 3, 4000, sent.len()] {
+            let mut window = Window::default();
+            window.copy(&sent[..3]);
+            let source = window.keep(Bytes::from(data.clone()));
+            let fourth = window.add_packets(message, 3, source, 5).unwrap();
+            assert_eq!(fourth.remaining, 5 * MAX_PAYLOAD as u32);
+            let last = window.add_packets(fourth, 4, source, 5 + 3 * MAX_PAYLOAD);
+            assert_eq!((last, window.segments.len(), window.len()), (Some(next), 1, sent.len()));
+            window.let_go(source);
+            let mut left = &sent[..];
+            while !left.is_empty() {
+                assert_eq!(window.slices().flatten().copied().collect::<Vec<_>>(), left);
+                assert!(left.starts_with(window.first()) && !window.first().is_empty());
+                let taken = window.advance(step);
+                left = &left[taken..];
+                assert_eq!((taken.min(step), window.len()), (taken, left.len()));
+            }
+            assert_eq!((window.advance(1), window.sources.len(), window.segments.len()), (0, 0, 0));
+        }
+        // Other bytes of the source, and another source, are another run.
+        let mut window = Window::default();
+        let sources = [1, 2].map(|_| window.keep(Bytes::from(data.clone())));
+        for (source, at) in [(0, 0), (0, MAX_PAYLOAD + 1), (1, 2 * MAX_PAYLOAD + 1)] {
+            window.add_packets(message, 1, sources[source], at);
+        }
+        assert_eq!((window.segments.len(), window.slices().count()), (3, 6));
     }
 
     #[test]
