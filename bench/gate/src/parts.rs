@@ -15,7 +15,7 @@ use netswap_core::wire::{
     Header, MAX_PAYLOAD, Notification, Opcode, Output, PacketReader, READ_AT_MOST, Reply, Request,
 };
 
-use crate::wire::{ADDRESS, START, XID, config, packets};
+use crate::wire::{ADDRESS, START, XID, config, packets, ready};
 
 /// Cuts a REPLACE_RECORD into packets and reads its operands.
 pub(crate) fn decode(len: usize, count: u64) -> Result<()> {
@@ -137,7 +137,7 @@ pub(crate) fn encode(len: usize, count: u64) -> Result<()> {
         output.push(Xid(XID), Reply::Resolved(data.clone()).encode());
         let mut sent = 0;
         while output.has_remaining() {
-            let ready: usize = output.slices().map(|slice| black_box(slice).len()).sum();
+            let ready = ready(&output);
             output.advance(ready);
             sent += ready;
         }

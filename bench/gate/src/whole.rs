@@ -8,7 +8,7 @@ use netswap_core::store::{Admission, Store};
 use netswap_core::types::{Access, Pointer};
 use netswap_core::wire::{HEADER_LEN, READ_AT_MOST, Request};
 
-use crate::wire::{ADDRESS, START, config, packets};
+use crate::wire::{ADDRESS, START, config, packets, ready};
 
 /// What clients do.
 #[derive(Clone, Copy, Debug)]
@@ -105,12 +105,12 @@ impl Server {
         Ok(())
     }
 
-    /// Takes what is to be written, as for vectored writes. There must be something.
+    /// Takes what is to be written. There must be something.
     fn drain(&mut self, client: usize) -> Result<()> {
         let connection = &mut self.connections[client];
         let mut sent = 0;
         loop {
-            let ready: usize = connection.output().slices().map(|slice| black_box(slice).len()).sum();
+            let ready = ready(connection.output());
             if ready == 0 {
                 ensure!(sent > 0, "nothing was answered");
                 return Ok(());

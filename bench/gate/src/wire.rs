@@ -1,12 +1,14 @@
-//! What clients send, and where.
+//! What clients send, and where, and what is sent to them.
 
+use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
+use bytes::Buf;
 use netswap_core::config::{Config, Limits};
 use netswap_core::identity::IdentityKey;
 use netswap_core::time::Instant;
 use netswap_core::types::Xid;
-use netswap_core::wire::{Header, MAX_PAYLOAD, Message};
+use netswap_core::wire::{Header, MAX_PAYLOAD, Message, Output};
 
 /// The transaction of every request.
 pub(crate) const XID: u32 = 1;
@@ -34,4 +36,13 @@ pub(crate) fn packets(message: Message<Vec<u8>>) -> Vec<u8> {
     let headers = std::iter::successors(Some(header), Header::continuation);
     let parts = payload.chunks(MAX_PAYLOAD).chain(payload.is_empty().then_some(&[][..]));
     headers.zip(parts).flat_map(|(header, part)| [&header.encode()[..], part].concat()).collect()
+}
+
+/// Looks at what adapters would write next, in one piece or in several, and tells how many bytes these are.
+pub(crate) fn ready(output: &Output) -> usize {
+    let first = black_box(output.chunk()).len();
+    if first == output.window_len() {
+        return first;
+    }
+    output.slices().map(|slice| black_box(slice).len()).sum()
 }

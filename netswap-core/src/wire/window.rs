@@ -1,7 +1,8 @@
 //! The packets that are next to be sent, put in order ahead of the socket.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{VecDeque, vec_deque};
 use alloc::vec::Vec;
+use core::mem;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -51,6 +52,49 @@ impl Segment {
     /// Where in its source it ends.
     fn end(&self) -> usize {
         self.at + self.len + self.run * MAX_PAYLOAD
+    }
+}
+
+/// See [`Window::slices`].
+pub(super) struct Slices<'a> {
+    window: &'a Window,
+    /// Those to come.
+    segments: vec_deque::Iter<'a, Segment>,
+    copied: &'a [u8],
+    /// What is left of a run.
+    headers: &'a [u8],
+    payloads: &'a [u8],
+    /// What comes next, if it is not empty.
+    next: &'a [u8],
+}
+
+impl<'a> Iterator for Slices<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if !self.next.is_empty() {
+            return Some(mem::take(&mut self.next));
+        }
+        if !self.headers.is_empty() {
+            (self.next, self.payloads) = self.payloads.split_at(MAX_PAYLOAD);
+            let (header, headers) = self.headers.split_at(HEADER_LEN);
+            self.headers = headers;
+            return Some(header);
+        }
+        let segment = self.segments.next()?;
+        let (head, rest) = self.copied.split_at(segment.copied);
+        self.copied = rest;
+        if segment.len == 0 {
+            return Some(head);
+        }
+        (self.headers, self.copied) = rest.split_at(segment.run * HEADER_LEN);
+        let (data, payloads) = self.window.data(segment).split_at(segment.len);
+        self.payloads = payloads;
+        if head.is_empty() {
+            return Some(data);
+        }
+        self.next = data;
+        Some(head)
     }
 }
 
@@ -158,17 +202,16 @@ impl Window {
     }
 
     /// The bytes in order, in slices.
-    pub(super) fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let mut copied = &self.copied[self.copied_at..];
-        let pieces = self.segments.iter().flat_map(move |segment| {
-            let (head, rest) = copied.split_at(segment.copied);
-            let (headers, rest) = rest.split_at(segment.run * HEADER_LEN);
-            copied = rest;
-            let (data, payloads) = self.data(segment).split_at(segment.len);
-            let run = headers.chunks_exact(HEADER_LEN).zip(payloads.chunks_exact(MAX_PAYLOAD));
-            [head, data].into_iter().chain(run.flat_map(|(header, payload)| [header, payload]))
-        });
-        pieces.filter(|piece| !piece.is_empty())
+    pub(super) fn slices(&self) -> Slices<'_> {
+        let copied = &self.copied[self.copied_at..];
+        Slices {
+            window: self,
+            segments: self.segments.iter(),
+            copied,
+            headers: &[],
+            payloads: &[],
+            next: &[],
+        }
     }
 
     /// The first of the slices.
@@ -206,23 +249,21 @@ impl Window {
             segment.len -= data;
             left -= data;
             if segment.copied > 0 || segment.len > 0 {
-                continue;
+                break;
             }
             if segment.run > 0 {
-                let packets = (left / FULL_PACKET).min(segment.run);
-                self.copied_at += packets * HEADER_LEN;
-                segment.at += packets * MAX_PAYLOAD;
+                let packets = segment.run.min(left / FULL_PACKET);
                 segment.run -= packets;
+                segment.at += packets * MAX_PAYLOAD;
+                self.copied_at += packets * HEADER_LEN;
                 left -= packets * FULL_PACKET;
+                if segment.run > 0 {
+                    segment.run -= 1;
+                    (segment.copied, segment.len) = (HEADER_LEN, MAX_PAYLOAD);
+                    continue;
+                }
             }
-            if segment.run > 0 {
-                segment.run -= 1;
-                (segment.copied, segment.len) = (HEADER_LEN, MAX_PAYLOAD);
-                continue;
-            }
-            let (source, had_data) = (segment.source, segment.at > 0);
-            self.segments.pop_front();
-            if had_data {
+            if let Some(Segment { source, at: 1.., .. }) = self.segments.pop_front() {
                 self.let_go(source);
             }
         }
