@@ -65,6 +65,7 @@ impl Store {
         })
     }
 
+    #[inline(always)] // A part of `serve`, which the compiler sees so only while little else calls what it calls.
     fn wait_or_carry_out(
         &mut self,
         peer: Peer,
