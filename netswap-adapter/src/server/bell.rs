@@ -77,3 +77,42 @@ impl Bells {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_task_that_registered_last_is_woken() {
+        let bells = Bells::default();
+        let mut listener = bells.hang(ConnectionId(1));
+        let tasks = [Arc::new(Woken::default()), Arc::new(Woken::default())];
+        // Nobody has registered, and it has rung all the same.
+        bells.ring(&[ConnectionId(1), ConnectionId(2)]);
+        assert!(listener.has_rung() && !listener.has_rung());
+        for (task, others) in [(0, 1), (0, 1), (1, 0), (0, 1)] {
+            let before = tasks[others].0.load(Ordering::Relaxed);
+            let woken = tasks[task].0.load(Ordering::Relaxed);
+            listener.register(&Waker::from(tasks[task].clone()));
+            bells.ring(&[ConnectionId(1)]);
+            assert!(listener.has_rung());
+            let woken_now = [task, others].map(|it| tasks[it].0.load(Ordering::Relaxed));
+            assert_eq!(woken_now, [woken + 1, before]);
+        }
+        bells.remove(ConnectionId(1));
+        bells.ring_all();
+        assert!(!listener.has_rung());
+    }
+}

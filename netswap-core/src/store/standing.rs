@@ -413,6 +413,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Limits, PLACE};
     use crate::identity::IdentityKey;
+    use crate::memory::Payload;
     use crate::store::Admission;
     use crate::time::Instant;
 
@@ -461,15 +462,21 @@ mod tests {
         assert!(!is_watched(&store));
     }
 
-    #[test]
-    fn what_happens_before_news_are_taken_is_no_more_mail() {
+    /// A record and who watches it.
+    fn watched(data: Option<Payload<'_>>) -> (Store, Peer, Slot) {
         let config = Config::new(Limits::new(1 << 20), IdentityKey([0; 16]), [0; 32]);
         let (mut store, now) = (Store::new(config).unwrap(), Instant::ZERO);
         let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), now) else { panic!() };
-        let created = store.create(peer.owner, Access::READ, None, now).unwrap();
+        let created = store.create(peer.owner, Access::READ, data, now).unwrap();
         let Reply::Created(pointer) = created else { panic!("{created:?}") };
         let slot = store.records.find(pointer).unwrap();
         store.watch(peer, Xid(1), slot, true).unwrap();
+        (store, peer, slot)
+    }
+
+    #[test]
+    fn what_happens_before_news_are_taken_is_no_more_mail() {
+        let (mut store, peer, slot) = watched(None);
         for _ in 0..3 {
             store.announce_write(slot, None);
             let Post::Mail(mail) = store.take_mail(peer.id, None) else { panic!("no room was said") };
@@ -483,6 +490,26 @@ mod tests {
             assert!(matches!(store.take_mail(peer.id, None), Post::Mail(mail) if mail.is_empty()));
             assert_eq!(store.take_news(peer.id, Xid(1), u64::MAX).unwrap().into_iter().count(), 3);
         }
+    }
+
+    #[test]
+    fn news_come_with_the_mail_where_they_are_all_and_have_room() {
+        let (mut store, peer, slot) = watched(Some(Payload::Whole(b"8 bytes.")));
+        let Post::News(Xid(1), told) = store.take_mail(peer.id, Some(8)) else { panic!("news with room") };
+        assert_eq!((told.into_iter().count(), store.connections[&peer.id].desk.mail.capacity()), (1, 1));
+        assert!(matches!(store.take_mail(peer.id, Some(8)), Post::Mail(mail) if mail.is_empty()));
+        // Too long, they are still to be taken.
+        store.announce_write(slot, None);
+        let Post::Mail(mail) = store.take_mail(peer.id, Some(7)) else { panic!("news without room") };
+        assert!(matches!(mail[..], [Mail::News(Xid(1))]));
+        assert_eq!(store.take_news(peer.id, Xid(1), 8).unwrap().into_iter().count(), 1);
+        // Of two watches, each waits for its turn.
+        store.watch(peer, Xid(2), slot, true).unwrap();
+        store.announce_write(slot, None);
+        let Post::Mail(mail) = store.take_mail(peer.id, Some(8)) else { panic!("news of two at once") };
+        assert!(matches!(mail[..], [Mail::News(Xid(2)), Mail::News(Xid(1))]));
+        store.forget(peer.id, Xid(1));
+        assert_eq!(store.connections[&peer.id].desk.mail.capacity(), 0);
     }
 
     #[test]
