@@ -1,8 +1,9 @@
 //! What a connection asks of whatever holds the records: the seam between the two.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::vec::{self, Vec};
+use core::iter::Chain;
+use core::{fmt, option};
 
 use crate::error::{Refusal, Violation};
 use crate::memory::{Data, Payload};
@@ -47,10 +48,12 @@ pub trait Engine {
 
     /// Takes what there is for a connection. Asked after every request of its own, and when the connection is
     /// [called](crate::connection::Connection::handle_mail) because there is something.
-    fn take_mail(&mut self, peer: Peer) -> Vec<Mail>;
+    ///
+    /// With `room` for so many bytes of data, news of one watch may come at once where they are all that there is.
+    fn take_mail(&mut self, peer: Peer, room: Option<u64>) -> Post;
 
     /// Takes what a watch has not been told; `None`, and nothing is taken, when that has more than `room` bytes of data.
-    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>>;
+    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Told>;
 
     /// Gives up a watch or a waiting read.
     fn forget(&mut self, peer: Peer, xid: Xid);
@@ -71,6 +74,41 @@ pub enum Execution {
     Later,
     /// It reads a reserved record and waits for its data; the answer comes by mail.
     Waiting,
+}
+
+/// What an engine hands over to a connection at a time.
+#[derive(Debug)]
+pub enum Post {
+    /// All that there is, or nothing.
+    Mail(Vec<Mail>),
+    /// The news of a watch, [taken](Engine::take_news) already.
+    News(Xid, Told),
+}
+
+/// What a watch is told at a time, in order. Mostly it is one notification, for which nothing is allocated.
+#[derive(Debug, Default)]
+pub struct Told {
+    first: Option<Notification<Data>>,
+    others: Vec<Notification<Data>>,
+}
+
+impl Extend<Notification<Data>> for Told {
+    fn extend<I: IntoIterator<Item = Notification<Data>>>(&mut self, notifications: I) {
+        let mut notifications = notifications.into_iter();
+        if self.first.is_none() {
+            self.first = notifications.next();
+        }
+        self.others.extend(notifications);
+    }
+}
+
+impl IntoIterator for Told {
+    type Item = Notification<Data>;
+    type IntoIter = Chain<option::IntoIter<Self::Item>, vec::IntoIter<Self::Item>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.others)
+    }
 }
 
 /// What an engine has for a connection beside the answers to its requests.

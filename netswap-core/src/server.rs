@@ -9,13 +9,13 @@ use hashbrown::HashMap;
 
 use crate::config::{Config, ConfigError};
 use crate::connection::{Connection, Phase};
-use crate::engine::{ConnectionId, Engine, Execution, Incident, Mail, Peer};
+use crate::engine::{ConnectionId, Engine, Execution, Incident, Peer, Post, Told};
 use crate::error::Refusal;
-use crate::memory::{Budget, Data, Payload};
+use crate::memory::{Budget, Payload};
 use crate::store::{Admission, Store};
 use crate::time::{Instant, earlier};
 use crate::types::Xid;
-use crate::wire::{Notification, Output, Request};
+use crate::wire::{Output, Request};
 
 /// A whole server without its sockets.
 ///
@@ -176,11 +176,11 @@ impl Engine for Roof<'_> {
         done
     }
 
-    fn take_mail(&mut self, peer: Peer) -> Vec<Mail> {
-        Engine::take_mail(self.store, peer)
+    fn take_mail(&mut self, peer: Peer, room: Option<u64>) -> Post {
+        Engine::take_mail(self.store, peer, room)
     }
 
-    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
+    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Told> {
         Engine::take_news(self.store, peer, xid, room)
     }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 use bytes::Buf;
 use netswap_core::config::Config;
 use netswap_core::connection::{Connection, Phase};
-use netswap_core::engine::{ConnectionId, Engine, Execution, Incident, Mail, Peer};
+use netswap_core::engine::{ConnectionId, Engine, Execution, Incident, Mail, Peer, Post, Told};
 use netswap_core::error::{Refusal, Violation};
-use netswap_core::memory::{Budget, Data, Payload};
+use netswap_core::memory::{Budget, Payload};
 use netswap_core::time::Instant;
 use netswap_core::types::{Owner, Pointer, Version, Xid};
 use netswap_core::wire::{Ending, Notification, Reply, Request};
@@ -37,12 +37,12 @@ impl Engine for Later {
         Execution::Later
     }
 
-    fn take_mail(&mut self, _: Peer) -> Vec<Mail> {
-        std::mem::take(&mut self.mail)
+    fn take_mail(&mut self, _: Peer, _: Option<u64>) -> Post {
+        Post::Mail(std::mem::take(&mut self.mail))
     }
 
-    fn take_news(&mut self, _: Peer, _: Xid, _: u64) -> Option<Vec<Notification<Data>>> {
-        Some(Vec::new())
+    fn take_news(&mut self, _: Peer, _: Xid, _: u64) -> Option<Told> {
+        Some(Told::default())
     }
 
     fn forget(&mut self, _: Peer, xid: Xid) {

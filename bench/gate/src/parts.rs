@@ -5,15 +5,13 @@ use std::hint::black_box;
 use anyhow::{Context, Result, ensure};
 use bytes::{Buf, Bytes};
 use netswap_core::connection::Connection;
-use netswap_core::engine::{Engine, Execution, Incident, Mail, Peer};
+use netswap_core::engine::{Engine, Execution, Incident, Peer, Post, Told};
 use netswap_core::error::Refusal;
 use netswap_core::memory::{Data, Payload};
 use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
 use netswap_core::types::{Access, Pointer, Version, Xid};
-use netswap_core::wire::{
-    Header, MAX_PAYLOAD, Notification, Opcode, Output, PacketReader, READ_AT_MOST, Reply, Request,
-};
+use netswap_core::wire::{Header, MAX_PAYLOAD, Opcode, Output, PacketReader, READ_AT_MOST, Reply, Request};
 
 use crate::wire::{ADDRESS, START, XID, config, packets, ready};
 
@@ -54,11 +52,11 @@ impl Engine for Nobody {
         Execution::Done(Reply::Written(Version::FIRST))
     }
 
-    fn take_mail(&mut self, _: Peer) -> Vec<Mail> {
-        Vec::new()
+    fn take_mail(&mut self, _: Peer, _: Option<u64>) -> Post {
+        Post::Mail(Vec::new())
     }
 
-    fn take_news(&mut self, _: Peer, _: Xid, _: u64) -> Option<Vec<Notification<Data>>> {
+    fn take_news(&mut self, _: Peer, _: Xid, _: u64) -> Option<Told> {
         None
     }
 

@@ -5,29 +5,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use foldhash::fast::FixedState;
 use netswap_core::engine::ConnectionId;
 
 /// The bell of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
+struct Bell {
     rung: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
-impl Bell {
+/// A connection, as it listens to its bell.
+#[derive(Debug)]
+pub(super) struct Listener {
+    bell: Arc<Bell>,
+    /// What the bell was told to wake, to see without its lock that it is the same.
+    registered: Option<Waker>,
+}
+
+impl Listener {
     /// The task that is to be woken.
-    pub(super) fn register(&self, waker: &Waker) {
-        let mut registered = lock(&self.waker);
-        if !registered.as_ref().is_some_and(|it| it.will_wake(waker)) {
-            *registered = Some(waker.clone());
+    pub(super) fn register(&mut self, waker: &Waker) {
+        if !self.registered.as_ref().is_some_and(|it| it.will_wake(waker)) {
+            self.registered = Some(waker.clone());
+            *lock(&self.bell.waker) = Some(waker.clone());
         }
     }
 
-    /// Whether it has been rung since this was last asked.
+    /// Whether the bell has been rung since this was last asked.
     pub(super) fn has_rung(&self) -> bool {
-        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::Acquire)
+        let rung = &self.bell.rung;
+        rung.load(Ordering::Relaxed) && rung.swap(false, Ordering::Acquire)
     }
+}
 
+impl Bell {
     fn ring(&self) {
         self.rung.store(true, Ordering::Release);
         if let Some(waker) = &*lock(&self.waker) {
@@ -36,16 +48,16 @@ impl Bell {
     }
 }
 
-/// The bells of all connections.
+/// The bells of all connections. Their numbers are the server's own: nobody can choose them to collide.
 #[derive(Debug, Default)]
-pub(super) struct Bells(Mutex<HashMap<ConnectionId, Arc<Bell>>>);
+pub(super) struct Bells(Mutex<HashMap<ConnectionId, Arc<Bell>, FixedState>>);
 
 impl Bells {
     /// A bell for a new connection.
-    pub(super) fn hang(&self, id: ConnectionId) -> Arc<Bell> {
+    pub(super) fn hang(&self, id: ConnectionId) -> Listener {
         let bell = Arc::<Bell>::default();
         lock(&self.0).insert(id, bell.clone());
-        bell
+        Listener { bell, registered: None }
     }
 
     pub(super) fn remove(&self, id: ConnectionId) {
@@ -64,4 +76,43 @@ impl Bells {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_task_that_registered_last_is_woken() {
+        let bells = Bells::default();
+        let mut listener = bells.hang(ConnectionId(1));
+        let tasks = [Arc::new(Woken::default()), Arc::new(Woken::default())];
+        // Nobody has registered, and it has rung all the same.
+        bells.ring(&[ConnectionId(1), ConnectionId(2)]);
+        assert!(listener.has_rung() && !listener.has_rung());
+        for (task, others) in [(0, 1), (0, 1), (1, 0), (0, 1)] {
+            let before = tasks[others].0.load(Ordering::Relaxed);
+            let woken = tasks[task].0.load(Ordering::Relaxed);
+            listener.register(&Waker::from(tasks[task].clone()));
+            bells.ring(&[ConnectionId(1)]);
+            assert!(listener.has_rung());
+            let woken_now = [task, others].map(|it| tasks[it].0.load(Ordering::Relaxed));
+            assert_eq!(woken_now, [woken + 1, before]);
+        }
+        bells.remove(ConnectionId(1));
+        bells.ring_all();
+        assert!(!listener.has_rung());
+    }
 }

@@ -13,17 +13,17 @@ use std::time::Duration;
 use event_listener::Event;
 use netswap_core::config::{Config, ConfigError};
 use netswap_core::connection::Connection as Machine;
-use netswap_core::engine::{Engine, Execution, Incident, Mail, Peer};
+use netswap_core::engine::{Engine, Execution, Incident, Peer, Post, Told};
 use netswap_core::error::Refusal;
-use netswap_core::memory::{Budget, Data, Payload};
+use netswap_core::memory::{Budget, Payload};
 use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
 use netswap_core::types::Xid;
-use netswap_core::wire::{Notification, Request};
+use netswap_core::wire::Request;
 use tracing::{debug, error};
 
 use super::Connection;
-use super::bell::{Bell, Bells};
+use super::bell::{Bells, Listener};
 use crate::{Clock, Transport};
 
 /// What all connections of a server share.
@@ -227,11 +227,11 @@ impl Engine for &Shared {
         done
     }
 
-    fn take_mail(&mut self, peer: Peer) -> Vec<Mail> {
-        self.store().take_mail(peer.id)
+    fn take_mail(&mut self, peer: Peer, room: Option<u64>) -> Post {
+        self.store().take_mail(peer.id, room)
     }
 
-    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
+    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Told> {
         self.store().take_news(peer.id, xid, room)
     }
 
@@ -255,7 +255,7 @@ impl Engine for &Shared {
 pub(super) struct Attendance {
     pub(super) shared: Arc<Shared>,
     /// Rings when there is mail for the connection.
-    pub(super) bell: Arc<Bell>,
+    pub(super) bell: Listener,
     peer: Peer,
 }
 

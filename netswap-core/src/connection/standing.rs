@@ -2,7 +2,7 @@
 //! (docs/PROTOCOL.md §3.21, §3.22).
 
 use super::Connection;
-use crate::engine::{Engine, Mail};
+use crate::engine::{Engine, Mail, Post, Told};
 use crate::types::Xid;
 
 impl Connection {
@@ -12,7 +12,19 @@ impl Connection {
         if self.standing.is_empty() {
             return;
         }
-        for mail in engine.take_mail(self.peer) {
+        // Nothing that waits to be sent goes before the news of a watch.
+        let at_once = self.newsworthy.is_empty() && self.output.is_empty();
+        let room = if at_once { self.room_for_news() } else { None };
+        let mail = match engine.take_mail(self.peer, room) {
+            Post::Mail(mail) => mail,
+            Post::News(xid, told) => {
+                if self.standing.contains(&xid) {
+                    self.tell(xid, told);
+                }
+                return;
+            }
+        };
+        for mail in mail {
             match mail {
                 Mail::Answer(xid, reply) => {
                     if self.standing.remove(&xid) {
@@ -43,10 +55,14 @@ impl Connection {
             let told =
                 if self.output.is_waiting(xid) { None } else { engine.take_news(self.peer, xid, room) };
             match told {
-                Some(told) => told.into_iter().for_each(|it| self.output.push(xid, it.encode())),
+                Some(told) => self.tell(xid, told),
                 None => self.newsworthy.push_back(xid),
             }
         }
+    }
+
+    fn tell(&mut self, xid: Xid, told: Told) {
+        told.into_iter().for_each(|it| self.output.push(xid, it.encode()));
     }
 
     /// Ends a watch or a waiting read; whether it was one.

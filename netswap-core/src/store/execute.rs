@@ -1,18 +1,16 @@
 //! What each operation does (docs/PROTOCOL.md §3).
 
-use alloc::vec::Vec;
-
 use super::Store;
 use super::record::{Record, cost};
 use super::slab::Slot;
 use super::standing::Read;
 use crate::config::RECORD_OVERHEAD;
-use crate::engine::{Engine, Execution, Incident, Mail, Peer};
+use crate::engine::{Engine, Execution, Incident, Peer, Post, Told};
 use crate::error::Refusal;
 use crate::memory::{Data, Kept, Overrun, Payload};
 use crate::time::Instant;
 use crate::types::{Access, Owner, Version, Xid};
-use crate::wire::{Ending, Identity, Notification, Reply, Request, Stat};
+use crate::wire::{Ending, Identity, Reply, Request, Stat};
 
 pub(super) type Answer = Result<Reply<Data>, Refusal>;
 
@@ -29,11 +27,11 @@ impl Engine for Store {
         done
     }
 
-    fn take_mail(&mut self, peer: Peer) -> Vec<Mail> {
-        Store::take_mail(self, peer.id)
+    fn take_mail(&mut self, peer: Peer, room: Option<u64>) -> Post {
+        Store::take_mail(self, peer.id, room)
     }
 
-    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
+    fn take_news(&mut self, peer: Peer, xid: Xid, room: u64) -> Option<Told> {
         Store::take_news(self, peer.id, xid, room)
     }
 
@@ -67,6 +65,7 @@ impl Store {
         })
     }
 
+    #[inline(always)] // A part of `serve`, which the compiler sees so only while little else calls what it calls.
     fn wait_or_carry_out(
         &mut self,
         peer: Peer,
@@ -319,7 +318,7 @@ mod tests {
             assert_eq!(store.leaves_something(), left > 0);
             assert_eq!(store.take_trash().len(), left);
             assert!(!store.leaves_something());
-            store.take_mail(peer.id);
+            store.take_mail(peer.id, None);
         }
     }
 

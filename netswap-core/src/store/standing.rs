@@ -5,7 +5,6 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
@@ -13,9 +12,10 @@ use hashbrown::HashMap;
 
 use super::Store;
 use super::record::Record;
+use super::records::Records;
 use super::slab::Slot;
 use crate::config::STANDING;
-use crate::engine::{ConnectionId, Mail, Peer};
+use crate::engine::{ConnectionId, Mail, Peer, Post, Told};
 use crate::error::{Quota, Refusal};
 use crate::memory::Data;
 use crate::types::{Access, Owner, Pointer, Version, Xid};
@@ -106,7 +106,7 @@ impl News {
     }
 
     /// As notifications, in the order in which they are told.
-    fn tell(&mut self, push: bool, record: &Record) -> Vec<Notification<Data>> {
+    fn tell(&mut self, push: bool, record: &Record) -> Told {
         let Self { written, asked_before, owner, access, asked } = core::mem::take(self);
         let written = written.map(|written| match written {
             Written::Range { version, offset, data } => {
@@ -116,8 +116,8 @@ impl News {
                 Notification::Changed { version: record.version, data: push.then(|| record.data.snapshot()) }
             }
         });
-        // Mostly it is one, or none.
-        let mut told: Vec<_> = written.map_or_else(Vec::new, |it| vec![it]);
+        let mut told = Told::default();
+        told.extend(written);
         told.extend(asked_before.map(Notification::OwnershipRequested));
         told.extend(owner.map(Notification::OwnerChanged));
         told.extend(access.map(Notification::AccessChanged));
@@ -158,24 +158,27 @@ impl Store {
         core::mem::take(&mut self.woken)
     }
 
-    /// What there is for a connection: answers it waited for, ends of its watches, and which watches have news.
-    pub fn take_mail(&mut self, id: ConnectionId) -> Vec<Mail> {
-        self.connections.get_mut(&id).map_or_else(Vec::new, |it| core::mem::take(&mut it.desk.mail))
+    /// What there is for a connection: answers it waited for, ends of its watches, and which watches have news. With
+    /// `room` for them, news of one watch that are all that there is are taken at once.
+    pub fn take_mail(&mut self, id: ConnectionId, room: Option<u64>) -> Post {
+        let Some(attendance) = self.connections.get_mut(&id) else { return Post::Mail(Vec::new()) };
+        let Desk { standing, mail } = &mut attendance.desk;
+        if let [Mail::News(xid)] = mail[..]
+            && let Some(room) = room
+            && let Some(told) = tell(&mut self.records, standing.get(&xid), (id, xid), room)
+        {
+            mail.clear();
+            mail.shrink_to(1);
+            return Post::News(xid, told);
+        }
+        Post::Mail(core::mem::take(mail))
     }
 
     /// What a watch has not been told; from now on it has been. `None`, and it has not, when that has more than `room`
     /// bytes of data.
-    pub fn take_news(&mut self, id: ConnectionId, xid: Xid, room: u64) -> Option<Vec<Notification<Data>>> {
+    pub fn take_news(&mut self, id: ConnectionId, xid: Xid, room: u64) -> Option<Told> {
         let pointer = self.connections.get(&id).and_then(|it| it.desk.standing.get(&xid));
-        let slot = pointer.and_then(|pointer| self.records.find(*pointer));
-        let Some((record, more)) = slot.and_then(|slot| self.records.more_mut(slot)) else {
-            return Some(Vec::new());
-        };
-        match more.standing.watches.get_mut(&(id, xid)) {
-            Some(watch) if watch.news.len(watch.push, record) as u64 > room => None,
-            Some(watch) => Some(watch.news.tell(watch.push, record)),
-            None => Some(Vec::new()),
-        }
+        tell(&mut self.records, pointer, (id, xid), room)
     }
 
     /// A connection gives up a watch or a waiting read. What there is for it is dropped, taken or not: the next
@@ -183,6 +186,7 @@ impl Store {
     pub fn forget(&mut self, id: ConnectionId, xid: Xid) {
         let Some(attendance) = self.connections.get_mut(&id) else { return };
         attendance.desk.mail.retain(|mail| mail.xid() != xid);
+        attendance.desk.mail.shrink_to_fit();
         if let Some(pointer) = attendance.desk.standing.remove(&xid) {
             self.drop_standing(pointer, id, xid);
         }
@@ -338,10 +342,13 @@ impl Store {
 
     fn post(&mut self, id: ConnectionId, mail: Mail) {
         let Some(attendance) = self.connections.get_mut(&id) else { return };
-        if attendance.desk.mail.is_empty() {
+        let all = &mut attendance.desk.mail;
+        if all.is_empty() {
             self.woken.push(id);
+            // Mostly it stays the only one.
+            all.reserve_exact(1);
         }
-        attendance.desk.mail.push(mail);
+        all.push(mail);
     }
 
     /// Counts one more watch or waiting read of a connection.
@@ -369,12 +376,28 @@ impl Store {
     }
 }
 
+/// Takes the news of a watch of the record with this pointer, if there are any; `None` when they need more room.
+fn tell(
+    records: &mut Records,
+    pointer: Option<&Pointer>,
+    watch: (ConnectionId, Xid),
+    room: u64,
+) -> Option<Told> {
+    let slot = pointer.and_then(|pointer| records.find(*pointer));
+    let Some((record, more)) = slot.and_then(|slot| records.more_mut(slot)) else {
+        return Some(Told::default());
+    };
+    match more.standing.watches.get_mut(&watch) {
+        Some(watch) if watch.news.len(watch.push, record) as u64 > room => None,
+        Some(watch) => Some(watch.news.tell(watch.push, record)),
+        None => Some(Told::default()),
+    }
+}
+
 impl Watch {
     /// Its last notifications: what it has not been told, as things stood, and why it ends.
     fn end(&mut self, ending: Ending, record: &Record) -> Vec<Notification<Data>> {
-        let mut last = self.news.tell(self.push, record);
-        last.push(Notification::Ended(ending));
-        last
+        self.news.tell(self.push, record).into_iter().chain([Notification::Ended(ending)]).collect()
     }
 }
 
@@ -390,6 +413,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Limits, PLACE};
     use crate::identity::IdentityKey;
+    use crate::memory::Payload;
     use crate::store::Admission;
     use crate::time::Instant;
 
@@ -438,27 +462,54 @@ mod tests {
         assert!(!is_watched(&store));
     }
 
-    #[test]
-    fn what_happens_before_news_are_taken_is_no_more_mail() {
+    /// A record and who watches it.
+    fn watched(data: Option<Payload<'_>>) -> (Store, Peer, Slot) {
         let config = Config::new(Limits::new(1 << 20), IdentityKey([0; 16]), [0; 32]);
         let (mut store, now) = (Store::new(config).unwrap(), Instant::ZERO);
         let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), now) else { panic!() };
-        let created = store.create(peer.owner, Access::READ, None, now).unwrap();
+        let created = store.create(peer.owner, Access::READ, data, now).unwrap();
         let Reply::Created(pointer) = created else { panic!("{created:?}") };
         let slot = store.records.find(pointer).unwrap();
         store.watch(peer, Xid(1), slot, true).unwrap();
+        (store, peer, slot)
+    }
+
+    #[test]
+    fn what_happens_before_news_are_taken_is_no_more_mail() {
+        let (mut store, peer, slot) = watched(None);
         for _ in 0..3 {
             store.announce_write(slot, None);
-            assert!(matches!(store.take_mail(peer.id)[..], [Mail::News(Xid(1))]));
+            let Post::Mail(mail) = store.take_mail(peer.id, None) else { panic!("no room was said") };
+            assert!(matches!(mail[..], [Mail::News(Xid(1))]));
             // A slow watcher costs nothing.
             for _ in 0..100 {
                 store.announce_write(slot, None);
                 store.announce_rights(slot, None, Some(Access::all()));
                 store.announce_request(slot, Owner::new(7).unwrap());
             }
-            assert!(store.take_mail(peer.id).is_empty());
-            assert_eq!(store.take_news(peer.id, Xid(1), u64::MAX).unwrap().len(), 3);
+            assert!(matches!(store.take_mail(peer.id, None), Post::Mail(mail) if mail.is_empty()));
+            assert_eq!(store.take_news(peer.id, Xid(1), u64::MAX).unwrap().into_iter().count(), 3);
         }
+    }
+
+    #[test]
+    fn news_come_with_the_mail_where_they_are_all_and_have_room() {
+        let (mut store, peer, slot) = watched(Some(Payload::Whole(b"8 bytes.")));
+        let Post::News(Xid(1), told) = store.take_mail(peer.id, Some(8)) else { panic!("news with room") };
+        assert_eq!((told.into_iter().count(), store.connections[&peer.id].desk.mail.capacity()), (1, 1));
+        assert!(matches!(store.take_mail(peer.id, Some(8)), Post::Mail(mail) if mail.is_empty()));
+        // Too long, they are still to be taken.
+        store.announce_write(slot, None);
+        let Post::Mail(mail) = store.take_mail(peer.id, Some(7)) else { panic!("news without room") };
+        assert!(matches!(mail[..], [Mail::News(Xid(1))]));
+        assert_eq!(store.take_news(peer.id, Xid(1), 8).unwrap().into_iter().count(), 1);
+        // Of two watches, each waits for its turn.
+        store.watch(peer, Xid(2), slot, true).unwrap();
+        store.announce_write(slot, None);
+        let Post::Mail(mail) = store.take_mail(peer.id, Some(8)) else { panic!("news of two at once") };
+        assert!(matches!(mail[..], [Mail::News(Xid(2)), Mail::News(Xid(1))]));
+        store.forget(peer.id, Xid(1));
+        assert_eq!(store.connections[&peer.id].desk.mail.capacity(), 0);
     }
 
     #[test]
