@@ -91,12 +91,12 @@ impl<T: Named> Table<T> {
     }
 }
 
-/// Where in the index a hash belongs, by bits of it that its part does not look at.
 /// How much room to leave to a hash table of which less than a quarter is used, if it has more than about `least`.
 pub(super) fn less_room(used: usize, room: usize, least: usize) -> Option<usize> {
     (room > 2 * least && used < room / 4).then(|| least.max(2 * used))
 }
 
+/// Where in the index a hash belongs, by bits of it that its part does not look at.
 fn part_of(hash: u64) -> usize {
     (hash >> 40) as usize % PARTS
 }
