@@ -94,7 +94,9 @@ impl Connection {
 
     pub(super) fn read_packets(&mut self, input: &mut &[u8], now: Instant, engine: &mut impl Engine) {
         while self.is_reading_packets() && self.has_room() {
-            self.read_run(input, now);
+            if self.current.is_some() {
+                self.read_run(input, now);
+            }
             let Some(fragment) = self.reader.next(input) else { break };
             if let Err(violation) = self.handle_fragment(&fragment, now, engine) {
                 self.violated(fragment.header.xid, violation, now, engine);
@@ -163,6 +165,7 @@ impl Connection {
     }
 
     /// The message that has begun under an id, to be gone on with.
+    #[inline]
     fn take_message(&mut self, xid: Xid) -> Option<Incoming> {
         match &self.current {
             Some(message) if message.header.xid == xid => self.current.take(),

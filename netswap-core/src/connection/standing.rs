@@ -8,10 +8,14 @@ use crate::types::Xid;
 impl Connection {
     /// Takes what there is for this connection: answers that were waited for, and ends of watches, go out at once, news
     /// of watches as there is room.
+    #[inline]
     pub(super) fn take_mail(&mut self, engine: &mut impl Engine) {
-        if self.standing.is_empty() {
-            return;
+        if !self.standing.is_empty() {
+            self.take_mail_of_standing(engine);
         }
+    }
+
+    fn take_mail_of_standing(&mut self, engine: &mut impl Engine) {
         // Nothing that waits to be sent goes before the news of a watch.
         let at_once = self.newsworthy.is_empty() && self.output.is_empty();
         let room = if at_once { self.room_for_news() } else { None };

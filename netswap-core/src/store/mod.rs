@@ -244,7 +244,14 @@ impl Store {
         (self.owners.connections(owner) >= limit).then(|| over(Quota::ConnectionsOfAddress, limit))
     }
 
+    #[inline]
     fn expire(&mut self, now: Instant) {
+        if self.lifetimes.next().is_some_and(|due| due <= now) {
+            self.end_all_due(now);
+        }
+    }
+
+    fn end_all_due(&mut self, now: Instant) {
         while let Some((then, mortal)) = self.lifetimes.pop_due(now) {
             let may_inherit = !matches!(mortal, Mortal::Ttl(_));
             let ended: Vec<Slot> = match mortal {

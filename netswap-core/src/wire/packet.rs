@@ -111,7 +111,21 @@ pub struct PacketReader {
 
 impl PacketReader {
     /// Takes the next fragment off the front of `input`; `None` when more bytes are needed.
+    #[inline]
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Fragment<'a>> {
+        // A packet that has arrived whole, which most small ones have.
+        if !self.is_inside_packet()
+            && let Some((header, rest)) = input.split_first_chunk()
+            && let header = Header::decode(header)
+            && let Some((payload, rest)) = rest.split_at_checked(header.payload_len())
+        {
+            *input = rest;
+            return Some(Fragment { header, opens: true, payload, closes: true });
+        }
+        self.next_part(input)
+    }
+
+    fn next_part<'a>(&mut self, input: &mut &'a [u8]) -> Option<Fragment<'a>> {
         let (header, left, opens) = match self.packet {
             Some((header, left)) => (header, left, false),
             None => {
