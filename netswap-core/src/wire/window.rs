@@ -2,7 +2,7 @@
 
 use alloc::collections::{VecDeque, vec_deque};
 use alloc::vec::Vec;
-use core::mem;
+use core::{iter, mem};
 
 use bytes::Bytes;
 use slab::Slab;
@@ -175,30 +175,23 @@ impl Window {
         source: usize,
         at: usize,
     ) -> Option<Header> {
-        let mut next = Some(next);
-        self.copied.reserve(packets * HEADER_LEN);
-        for _ in 0..packets {
-            let Some(header) = next else { break };
-            self.copied.extend_from_slice(&header.encode());
-            next = header.continuation();
+        let goes_on = |last: &Segment| last.len > 0 && last.source == source && last.end() == at;
+        let mut headers = iter::successors(Some(next), Header::continuation);
+        let mut run = packets;
+        if !self.segments.back().is_some_and(goes_on)
+            && let Some(first) = headers.next()
+        {
+            self.copy(&first.encode());
+            self.refer(source, at, MAX_PAYLOAD);
+            run -= 1;
         }
-        self.len += packets * FULL_PACKET;
-        match self.segments.back_mut() {
-            Some(last) if last.len > 0 && last.source == source && last.end() == at => last.run += packets,
-            _ => {
-                let Some(held) = self.sources.get_mut(source) else { return next };
-                held.holders += 1;
-                let run = packets - 1;
-                let first = Segment { copied: HEADER_LEN, source, at, len: MAX_PAYLOAD, run };
-                match self.segments.back_mut() {
-                    Some(last) if last.len == 0 => {
-                        *last = Segment { copied: last.copied + HEADER_LEN, ..first };
-                    }
-                    _ => self.segments.push_back(first),
-                }
-            }
+        self.copied.reserve(run * HEADER_LEN);
+        headers.by_ref().take(run).for_each(|header| self.copied.extend_from_slice(&header.encode()));
+        if let Some(last) = self.segments.back_mut() {
+            last.run += run;
+            self.len += run * FULL_PACKET;
         }
-        next
+        headers.next()
     }
 
     /// The bytes in order, in slices.
