@@ -341,6 +341,13 @@ mod tests {
             }
             assert_eq!((window.advance(1), window.sources.len(), window.segments.len()), (0, 0, 0));
         }
+        // Behind nothing but copied bytes it begins as any packet does.
+        let mut window = Window::default();
+        window.copy(&[1]);
+        let source = window.keep(Bytes::from(data.clone()));
+        window.add_packets(message, 1, source, 0);
+        let sent = [&[1], &message.encode()[..], &data[..MAX_PAYLOAD]].concat();
+        assert_eq!(window.slices().flatten().copied().collect::<Vec<_>>(), sent);
         // Other bytes of the source, and another source, are another run.
         let mut window = Window::default();
         let sources = [1, 2].map(|_| window.keep(Bytes::from(data.clone())));
