@@ -10,36 +10,25 @@ use netswap_core::engine::ConnectionId;
 
 /// The bell of one connection.
 #[derive(Debug, Default)]
-struct Bell {
+pub(super) struct Bell {
     rung: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
-/// A connection, as it listens to its bell.
-#[derive(Debug)]
-pub(super) struct Listener {
-    bell: Arc<Bell>,
-    /// What the bell was told to wake, to see without its lock that it is the same.
-    registered: Option<Waker>,
-}
-
-impl Listener {
+impl Bell {
     /// The task that is to be woken.
-    pub(super) fn register(&mut self, waker: &Waker) {
-        if !self.registered.as_ref().is_some_and(|it| it.will_wake(waker)) {
-            self.registered = Some(waker.clone());
-            *lock(&self.bell.waker) = Some(waker.clone());
+    pub(super) fn register(&self, waker: &Waker) {
+        let mut registered = lock(&self.waker);
+        if !registered.as_ref().is_some_and(|it| it.will_wake(waker)) {
+            *registered = Some(waker.clone());
         }
     }
 
-    /// Whether the bell has been rung since this was last asked.
+    /// Whether it has been rung since this was last asked.
     pub(super) fn has_rung(&self) -> bool {
-        let rung = &self.bell.rung;
-        rung.load(Ordering::Relaxed) && rung.swap(false, Ordering::Acquire)
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::Acquire)
     }
-}
 
-impl Bell {
     fn ring(&self) {
         self.rung.store(true, Ordering::Release);
         if let Some(waker) = &*lock(&self.waker) {
@@ -54,10 +43,10 @@ pub(super) struct Bells(Mutex<HashMap<ConnectionId, Arc<Bell>, FixedState>>);
 
 impl Bells {
     /// A bell for a new connection.
-    pub(super) fn hang(&self, id: ConnectionId) -> Listener {
+    pub(super) fn hang(&self, id: ConnectionId) -> Arc<Bell> {
         let bell = Arc::<Bell>::default();
         lock(&self.0).insert(id, bell.clone());
-        Listener { bell, registered: None }
+        bell
     }
 
     pub(super) fn remove(&self, id: ConnectionId) {
@@ -97,22 +86,22 @@ mod tests {
     #[test]
     fn the_task_that_registered_last_is_woken() {
         let bells = Bells::default();
-        let mut listener = bells.hang(ConnectionId(1));
+        let bell = bells.hang(ConnectionId(1));
         let tasks = [Arc::new(Woken::default()), Arc::new(Woken::default())];
         // Nobody has registered, and it has rung all the same.
         bells.ring(&[ConnectionId(1), ConnectionId(2)]);
-        assert!(listener.has_rung() && !listener.has_rung());
+        assert!(bell.has_rung() && !bell.has_rung());
         for (task, others) in [(0, 1), (0, 1), (1, 0), (0, 1)] {
             let before = tasks[others].0.load(Ordering::Relaxed);
             let woken = tasks[task].0.load(Ordering::Relaxed);
-            listener.register(&Waker::from(tasks[task].clone()));
+            bell.register(&Waker::from(tasks[task].clone()));
             bells.ring(&[ConnectionId(1)]);
-            assert!(listener.has_rung());
+            assert!(bell.has_rung());
             let woken_now = [task, others].map(|it| tasks[it].0.load(Ordering::Relaxed));
             assert_eq!(woken_now, [woken + 1, before]);
         }
         bells.remove(ConnectionId(1));
         bells.ring_all();
-        assert!(!listener.has_rung());
+        assert!(!bell.has_rung());
     }
 }

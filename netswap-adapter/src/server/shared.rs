@@ -23,7 +23,7 @@ use netswap_core::wire::Request;
 use tracing::{debug, error};
 
 use super::Connection;
-use super::bell::{Bells, Listener};
+use super::bell::{Bell, Bells};
 use crate::{Clock, Transport};
 
 /// What all connections of a server share.
@@ -255,7 +255,7 @@ impl Engine for &Shared {
 pub(super) struct Attendance {
     pub(super) shared: Arc<Shared>,
     /// Rings when there is mail for the connection.
-    pub(super) bell: Listener,
+    pub(super) bell: Arc<Bell>,
     peer: Peer,
 }
 
