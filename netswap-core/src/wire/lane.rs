@@ -126,9 +126,7 @@ impl Lane {
         if packets == 0 {
             return false;
         }
-        if let Some(next) = window.add_packets(self.next, packets, chunk.source, chunk.at) {
-            self.next = next;
-        }
+        self.next = window.add_packets(self.next, packets, chunk.source, chunk.at);
         chunk.at += packets * MAX_PAYLOAD;
         self.chunks_len -= packets * MAX_PAYLOAD;
         self.drop_empty_chunk(window);

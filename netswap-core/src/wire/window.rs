@@ -2,7 +2,7 @@
 
 use alloc::collections::{VecDeque, vec_deque};
 use alloc::vec::Vec;
-use core::{iter, mem};
+use core::mem;
 
 use bytes::Bytes;
 use slab::Slab;
@@ -166,32 +166,33 @@ impl Window {
         }
     }
 
-    /// Adds so many full packets of a message, of which `next` is the first header, and which have the bytes of a source
-    /// from `at` on; the header behind them, where there is one.
+    /// Adds so many full packets of a message, none of them its last, of which `next` is the first header, and which have the
+    /// bytes of a source from `at` on. The header behind them.
     pub(super) fn add_packets(
         &mut self,
-        next: Header,
+        mut next: Header,
         packets: usize,
         source: usize,
         at: usize,
-    ) -> Option<Header> {
+    ) -> Header {
         let goes_on = |last: &Segment| last.len > 0 && last.source == source && last.end() == at;
-        let mut headers = iter::successors(Some(next), Header::continuation);
         let mut run = packets;
-        if !self.segments.back().is_some_and(goes_on)
-            && let Some(first) = headers.next()
-        {
-            self.copy(&first.encode());
+        if !self.segments.back().is_some_and(goes_on) {
+            self.copy(&next.encode());
             self.refer(source, at, MAX_PAYLOAD);
+            next.remaining -= MAX_PAYLOAD as u32;
             run -= 1;
         }
         self.copied.reserve(run * HEADER_LEN);
-        headers.by_ref().take(run).for_each(|header| self.copied.extend_from_slice(&header.encode()));
+        for _ in 0..run {
+            self.copied.extend_from_slice(&next.encode());
+            next.remaining -= MAX_PAYLOAD as u32;
+        }
         if let Some(last) = self.segments.back_mut() {
             last.run += run;
             self.len += run * FULL_PACKET;
         }
-        headers.next()
+        next
     }
 
     /// The bytes in order, in slices.
@@ -326,10 +327,10 @@ mod tests {
             let mut window = Window::default();
             window.copy(&sent[..3]);
             let source = window.keep(Bytes::from(data.clone()));
-            let fourth = window.add_packets(message, 3, source, 5).unwrap();
+            let fourth = window.add_packets(message, 3, source, 5);
             assert_eq!(fourth.remaining, 5 * MAX_PAYLOAD as u32);
             let last = window.add_packets(fourth, 4, source, 5 + 3 * MAX_PAYLOAD);
-            assert_eq!((last, window.segments.len(), window.len()), (Some(next), 1, sent.len()));
+            assert_eq!((last, window.segments.len(), window.len()), (next, 1, sent.len()));
             window.let_go(source);
             let mut left = &sent[..];
             while !left.is_empty() {
