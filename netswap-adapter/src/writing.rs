@@ -3,13 +3,14 @@
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
+use arrayvec::ArrayVec;
 use bytes::Buf;
 use netswap_core::wire::Output;
 
 use crate::Transport;
 
-/// Slices written at a time: more than the output's window has.
-const SLICES_AT_MOST: usize = 128;
+/// Slices written at a time: more than the output's window has, of one large message.
+const SLICES_AT_MOST: usize = 512;
 
 /// Writes what is in order, and tells how many bytes the stream took.
 pub(crate) fn poll_write(
@@ -21,11 +22,7 @@ pub(crate) fn poll_write(
     if first.len() == output.window_len() {
         return stream.poll_write(cx, &[IoSlice::new(first)]);
     }
-    let mut slices = [IoSlice::new(&[]); SLICES_AT_MOST];
-    let mut filled = 0;
-    output.slices().take(SLICES_AT_MOST).for_each(|bytes| {
-        slices[filled] = IoSlice::new(bytes);
-        filled += 1;
-    });
-    stream.poll_write(cx, &slices[..filled])
+    let slices: ArrayVec<_, SLICES_AT_MOST> =
+        output.slices().take(SLICES_AT_MOST).map(IoSlice::new).collect();
+    stream.poll_write(cx, &slices)
 }

@@ -5,7 +5,9 @@
 
 use bytes::{Buf, Bytes};
 use netswap_core::types::Xid;
-use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Message, Operands, Output, PacketReader, WINDOW};
+use netswap_core::wire::{
+    HEADER_LEN, Header, MAX_PAYLOAD, Message, Operands, Output, PacketReader, RUN, WINDOW,
+};
 use proptest::prelude::*;
 
 const PACKET: usize = HEADER_LEN + MAX_PAYLOAD;
@@ -35,6 +37,8 @@ struct Checked {
     output: Output,
     pushed: Vec<Pushed>,
     reader: PacketReader,
+    /// Bytes that the window may have of one message beyond those that all may have.
+    ahead: usize,
 }
 
 impl Checked {
@@ -98,7 +102,7 @@ impl Checked {
             taken.extend(self.output.slices().flatten().take(count));
             let completed: Vec<Xid> = self.output.completed_by(taken.len()).collect();
             let before = self.output.messages();
-            self.output.advance(taken.len());
+            self.advance(taken.len());
             assert_eq!(self.output.messages(), before - completed.len());
         } else {
             while taken.len() < count && self.output.has_remaining() {
@@ -106,12 +110,21 @@ impl Checked {
                 assert!(!chunk.is_empty(), "{} bytes remain, and no chunk", self.output.remaining());
                 let step = chunk.len().min(count - taken.len());
                 taken.extend_from_slice(&chunk[..step]);
-                self.output.advance(step);
+                self.advance(step);
             }
         }
         let completed = self.decode(&taken);
         self.check();
         completed
+    }
+
+    /// What is taken all at once may be followed by twice as much, of one message.
+    fn advance(&mut self, count: usize) {
+        let window = self.output.window_len();
+        self.ahead = if count < window { 0 } else { (2 * count).saturating_sub(WINDOW).max(self.ahead) };
+        self.output.advance(count);
+        let most = if self.output.lanes().count() > 1 { WINDOW } else { WINDOW + self.ahead };
+        assert!(self.output.window_len() <= most.min(RUN).max(window - count.min(window)));
     }
 
     /// Reads the stream and compares it with what was pushed; the numbers of the messages that became whole.
@@ -150,7 +163,7 @@ impl Checked {
         assert_eq!(output.chunk().is_empty(), output.len() == 0, "{} bytes to be sent", output.len());
         assert_eq!(output.slices().map(<[u8]>::len).sum::<usize>(), output.window_len());
         assert!(output.slices().all(|slice| !slice.is_empty()));
-        assert!(output.window_len() < WINDOW + PACKET);
+        assert!(output.window_len() <= RUN);
         if !self.pushed.iter().any(|pushed| pushed.cut) {
             assert_eq!(output.messages(), self.pushed.iter().filter(|pushed| !pushed.is_whole()).count());
             assert_eq!(output.len(), self.sendable());
@@ -254,9 +267,38 @@ proptest! {
         let small = checked.pushed.len() - 1;
         while !checked.take(step, true).contains(&small) {}
         let waited = checked.output.taken() - start;
-        let bound = WINDOW + (large as usize + 1) * PACKET + step;
+        let ahead = if large == 1 { RUN } else { WINDOW };
+        let bound = ahead + (large as usize + 1) * PACKET + step;
         prop_assert!(waited <= bound as u64, "{} bytes went first, of {}", waited, bound);
     }
+}
+
+#[test]
+fn a_large_message_that_is_alone_goes_out_in_larger_pieces_as_long_as_they_are_taken_whole() {
+    let mut checked = Checked::default();
+    let packets = |checked: &mut Checked, left: usize| {
+        let window = checked.output.window_len();
+        checked.take(window - left, true);
+        assert_eq!(window % PACKET, 0);
+        window / PACKET
+    };
+    checked.push(1, 0, 2000 * MAX_PAYLOAD, false);
+    let growing: Vec<usize> = (0..5).map(|_| packets(&mut checked, 0)).collect();
+    assert_eq!(growing, [46, 92, 184, RUN / PACKET, RUN / PACKET]);
+    // What is not taken whole is followed by no more than 64 KiB in all.
+    assert_eq!((packets(&mut checked, 2 * PACKET), packets(&mut checked, 0)), (RUN / PACKET, 46));
+    assert_eq!((packets(&mut checked, 0), packets(&mut checked, 0)), (92, 184));
+    // Another message ends that; alone again, it may have as much as was taken before.
+    checked.push(2, 0, 100 * MAX_PAYLOAD, false);
+    let both: Vec<usize> = (0..6).map(|_| packets(&mut checked, 0)).collect();
+    assert_eq!(both, [RUN / PACKET, 46, 46, 46, 46, RUN / PACKET]);
+    checked.finish();
+    // The last packet is not left for a piece of its own.
+    let mut checked = Checked::default();
+    checked.push(1, 0, 137 * MAX_PAYLOAD + 1, false);
+    assert_eq!(packets(&mut checked, 0), 46);
+    assert_eq!((checked.output.window_len(), checked.output.lanes().count()), (91 * PACKET + 11, 0));
+    checked.finish();
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use netswap_core::config::{Config, Limits, MAX_RECORD, MOST_TURNED_AWAY, RECORD_OVERHEAD};
 use netswap_core::error::{Invalid, ProtocolError, Quota, Refusal, Violation};
 use netswap_core::types::Version;
-use netswap_core::wire::{ABORT, Code, HEADER_LEN, MAX_PAYLOAD, Opcode, WINDOW};
+use netswap_core::wire::{ABORT, Code, HEADER_LEN, MAX_PAYLOAD, Opcode, RUN, WINDOW};
 
 use worked::{Block, Cut};
 
@@ -236,7 +236,8 @@ fn default_limits_are_what_the_document_says() {
     for fact in [
         format!("a header of {HEADER_LEN} bytes and a payload of 0 to {MAX_PAYLOAD} bytes"),
         format!("plus {RECORD_OVERHEAD} bytes for every record"),
-        format!("{} KiB", WINDOW / 1024),
+        format!("gives places at most {} KiB ahead", WINDOW / 1024),
+        format!("up to {} KiB of a reply that is alone", RUN / 1024),
         format!("While {MOST_TURNED_AWAY} connections are being refused"),
     ] {
         assert!(text.contains(&fact), "docs/PROTOCOL.md does not say: {fact}");

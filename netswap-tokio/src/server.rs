@@ -21,7 +21,7 @@ use crate::stream::Stream;
 /// A server that is bound to its address and serves as long as [`run`](Self::run) runs.
 ///
 /// It runs on any tokio runtime, with no particular settings. A connection that has much to move gives way to all others
-/// after 256 KiB.
+/// after some 256 KiB.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

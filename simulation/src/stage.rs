@@ -12,7 +12,7 @@ use netswap_core::error::{Quota, Violation};
 use netswap_core::server::Server;
 use netswap_core::store::{Counters, Statistics};
 use netswap_core::time::Instant;
-use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Opcode, WINDOW};
+use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Opcode, RUN};
 
 use crate::failure::{Failure, Invariant};
 use crate::judge::{ConnectionNumber, Judge, Progress};
@@ -229,7 +229,7 @@ impl Stage {
         for (number, socket) in &self.sockets {
             let Some(output) = self.server.output(socket.id) else { continue };
             let (window, messages) = (output.window_len(), output.messages());
-            if window >= WINDOW + HEADER_LEN + MAX_PAYLOAD || messages > most {
+            if window > RUN || messages > most {
                 let what = format!("{window} bytes are in the window, and {messages} messages wait");
                 return Err(Failure::of(Invariant::Accounting, *number, what));
             }

@@ -14,8 +14,11 @@ use tracing::debug;
 use super::shared::Attendance;
 use crate::{Transport, writing};
 
-/// After so many steps other connections of the thread have their turn, and the system is asked what has arrived.
-const STEPS_AT_A_TIME: usize = 4;
+/// After so many bytes other connections of the thread have their turn, and the system is asked what has arrived.
+const TURN: usize = 192 * 1024;
+
+/// Every step of a turn counts as so many bytes at least.
+const STEP: usize = 64 * 1024;
 
 /// How often a connection is read once more after the server was told to stop, for requests that had arrived by then.
 const LAST_READS: u32 = 16;
@@ -75,17 +78,19 @@ impl<T: Transport> Connection<T> {
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Mail, and the server's end, ring the bell.
         self.attendance.bell.register(cx.waker());
-        for _ in 0..STEPS_AT_A_TIME {
-            let goes_on = self.step(cx)?;
+        let mut turn = TURN;
+        while turn > 0 {
+            let moved = self.step(cx)?;
+            turn = turn.saturating_sub(moved.unwrap_or_default().max(STEP));
             if self.machine.phase() == Phase::Closed {
                 return Poll::Ready(Ok(()));
             }
             if self.attendance.shared.is_stopping() && self.last_reads > 0 {
-                self.last_reads = if goes_on { self.last_reads - 1 } else { 0 };
+                self.last_reads = if moved.is_some() { self.last_reads - 1 } else { 0 };
                 if self.last_reads == 0 {
                     self.machine.handle_shutdown(self.attendance.shared.now());
                 }
-            } else if !goes_on {
+            } else if moved.is_none() {
                 return Poll::Pending;
             }
         }
@@ -93,23 +98,23 @@ impl<T: Transport> Connection<T> {
         Poll::Pending
     }
 
-    /// Does what can be done without waiting, reading and writing alike; `false` once there is nothing but to wait, for
-    /// what then calls the task.
-    fn step(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let mut goes_on = false;
+    /// Does what can be done without waiting, reading and writing alike: how many bytes it moved, or `None` once there is
+    /// nothing but to wait, for what then calls the task.
+    fn step(&mut self, cx: &mut Context<'_>) -> io::Result<Option<usize>> {
+        let (mut goes_on, mut moved) = (false, 0);
         if self.attendance.bell.has_rung() {
             let shared = &self.attendance.shared;
             self.machine.handle_mail(shared.now(), &mut &**shared);
         }
         let reads = self.machine.wants_read();
         if reads && let Poll::Ready(read) = self.poll_read(cx) {
-            read?;
+            moved += read?;
             goes_on = true;
         }
         if self.machine.output().has_remaining()
             && let Poll::Ready(written) = self.poll_write(cx)
         {
-            written?;
+            moved += written?;
             // What is left is to be waited for with another write, and so is input that was not wanted before.
             goes_on |= self.machine.output().has_remaining() || (!reads && self.machine.wants_read());
         }
@@ -126,10 +131,10 @@ impl<T: Transport> Connection<T> {
             self.machine.handle_timeout(shared.now(), &mut &**shared);
             goes_on = true;
         }
-        Ok(goes_on)
+        Ok(goes_on.then_some(moved))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let written = ready!(writing::poll_write(&mut self.stream, cx, self.machine.output()))?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -137,10 +142,10 @@ impl<T: Transport> Connection<T> {
         let shared = &self.attendance.shared;
         shared.count_sent(written);
         self.machine.sent(written, shared.now(), &mut &**shared);
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(written))
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         READ_BUFFER.with_borrow_mut(|buffer| {
             if buffer.is_empty() {
                 *buffer = read_buffer();
@@ -155,7 +160,7 @@ impl<T: Transport> Connection<T> {
             } else {
                 self.machine.handle_input(input, now, engine);
             }
-            Poll::Ready(Ok(()))
+            Poll::Ready(Ok(read))
         })
     }
 }

@@ -88,10 +88,17 @@ impl Lane {
         (packets * HEADER_LEN + payload) as u64
     }
 
-    /// Moves the next packet, which is ready, into the window. `false` when it was the message's last.
-    pub(super) fn take_packet(&mut self, window: &mut Window) -> bool {
+    /// Whether all of it is in the window.
+    pub(super) fn is_over(&self) -> bool {
+        self.operands_taken && self.next.remaining == 0
+    }
+
+    /// Moves the next packet, which is ready, into the window.
+    pub(super) fn take_packet(&mut self, window: &mut Window) {
         window.copy(&self.next.encode());
-        let mut left = self.next.payload_len();
+        let payload = self.next.payload_len();
+        self.next.remaining -= payload as u32;
+        let mut left = payload;
         if !self.operands_taken {
             self.operands_taken = true;
             window.copy(self.operands.as_slice());
@@ -107,21 +114,15 @@ impl Lane {
             left -= len;
             self.drop_empty_chunk(window);
         }
-        match self.next.continuation() {
-            Some(next) => {
-                self.next = next;
-                true
-            }
-            None => false,
-        }
     }
 
-    /// Moves full packets into the window, until it has `most` bytes or more: those after the first and before the last
-    /// that have the bytes of one source. Whether there were any.
+    /// Moves full packets into the window as long as it has room for them among `most` bytes: those after the first and
+    /// before the last that have the bytes of one source, and the last where it comes right behind them. Whether there were
+    /// any.
     pub(super) fn take_run(&mut self, window: &mut Window, most: usize) -> bool {
         let Some(chunk) = self.chunks.front_mut().filter(|_| self.operands_taken) else { return false };
         let before_last = (self.next.remaining as usize).saturating_sub(1) / MAX_PAYLOAD;
-        let room = most.saturating_sub(window.len()).div_ceil(FULL_PACKET);
+        let room = most.saturating_sub(window.len()) / FULL_PACKET;
         let packets = room.min(before_last).min((chunk.end - chunk.at) / MAX_PAYLOAD);
         if packets == 0 {
             return false;
@@ -130,6 +131,9 @@ impl Lane {
         chunk.at += packets * MAX_PAYLOAD;
         self.chunks_len -= packets * MAX_PAYLOAD;
         self.drop_empty_chunk(window);
+        if self.next.is_last() && self.is_ready() && window.has_room(most) {
+            self.take_packet(window);
+        }
         true
     }
 

@@ -20,7 +20,7 @@ pub use lane::Unsent;
 pub use message::{Message, Operands};
 pub use notification::{Ending, Notification};
 pub use opcode::{ABORT, Code, Opcode};
-pub use output::{Output, WINDOW};
+pub use output::{Output, RUN, WINDOW};
 pub use packet::{
     FULL_PACKET, Fragment, HEADER_LEN, Header, MAX_PAYLOAD, PacketReader, READ_AT_MOST, take_run,
 };

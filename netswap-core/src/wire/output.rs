@@ -13,10 +13,14 @@ use crate::wire::message::Message;
 use crate::wire::packet::{HEADER_LEN, Header};
 use crate::wire::window::Window;
 
-/// How many bytes of packets are put in order ahead of the socket.
+/// How many bytes of packets are put in order ahead of the socket, at most.
 ///
-/// Whatever is queued later waits for these at most before its first packet goes out.
+/// Whatever is queued later waits for these before its first packet goes out, or for [`RUN`].
 pub const WINDOW: usize = 64 * 1024;
+
+/// How many bytes are put in order ahead of the socket, at most, where a large message is alone: twice as many as the socket
+/// has taken at once, and no more than [`WINDOW`] once it has not taken all that there were.
+pub const RUN: usize = 4 * WINDOW;
 
 /// Room for more ends of messages than this is given back when it is empty, so that idle connections stay small.
 const KEEP_AT_MOST: usize = 64;
@@ -24,8 +28,9 @@ const KEEP_AT_MOST: usize = 64;
 /// The output of one connection, as a [`Buf`].
 ///
 /// Messages wait in *lanes*, of which each gives one packet in turn, so that a small message never waits for
-/// a large one. The packets of the next 64 KiB are put in order ahead (the *window*). Headers and small messages are
-/// copied into the window; large data are referred to there as slices of their own [`Bytes`], never copied.
+/// a large one. The packets of the next 64 KiB are put in order ahead (the *window*), and up to 256 KiB of a large message
+/// that is alone, while the socket takes them as fast as they come. Headers and small messages are copied into the window;
+/// large data are referred to there as slices of their own [`Bytes`], never copied.
 /// Messages under one transaction id follow each other.
 ///
 /// `remaining` counts all that can be sent now, beyond the window too. For vectored writes there is
@@ -37,6 +42,8 @@ pub struct Output {
     ends: VecDeque<(u64, Xid)>,
     /// Bytes taken from this output since it began.
     taken: u64,
+    /// Bytes that a run may have in the window beyond [`WINDOW`].
+    ahead: usize,
     /// Messages that have a turn.
     lanes: VecDeque<Lane>,
     /// Messages that wait for a lane of the same transaction to end.
@@ -56,7 +63,7 @@ impl Output {
         let payload = operands.as_slice().len() + body.as_ref().len();
         let remaining = u32::try_from(payload).unwrap_or(u32::MAX);
         let next = Header { xid, remaining, opcode, access };
-        if self.lanes.is_empty() && next.is_last() && self.window.len() < WINDOW {
+        if self.lanes.is_empty() && next.is_last() && self.window.has_room(WINDOW) {
             self.window.copy_all([&next.encode(), operands.as_slice(), body.as_ref()]);
             self.len += (HEADER_LEN + payload) as u64;
             self.end_message(xid);
@@ -215,23 +222,24 @@ impl Output {
     /// Moves packets from the lanes into the window, one of each lane in turn, until it is full.
     fn fill_window(&mut self) {
         let mut starved = 0;
-        while self.window.len() < WINDOW && starved < self.lanes.len() {
+        while starved < self.lanes.len() {
             let is_alone = self.lanes.len() == 1;
             let Some(lane) = self.lanes.front_mut() else { return };
             if !lane.is_ready() {
                 starved += 1;
-            } else if is_alone && lane.take_run(&mut self.window, WINDOW) {
-                continue;
-            } else if lane.take_packet(&mut self.window) {
+            } else if is_alone && lane.take_run(&mut self.window, WINDOW + self.ahead) {
+                starved = 0;
+            } else if self.window.has_room(WINDOW) {
+                lane.take_packet(&mut self.window);
                 starved = 0;
             } else {
-                starved = 0;
+                return;
+            }
+            if lane.is_over() {
                 let xid = lane.xid();
                 self.lanes.pop_front();
                 self.end_lane(xid);
-                continue;
-            }
-            if self.lanes.len() > 1 {
+            } else if !is_alone {
                 self.lanes.rotate_left(1);
             }
         }
@@ -281,6 +289,11 @@ impl Buf for Output {
     ///
     /// When `count` is more than `remaining`.
     fn advance(&mut self, count: usize) {
+        self.ahead = if count < self.window.len() {
+            0
+        } else {
+            count.saturating_mul(2).saturating_sub(WINDOW).clamp(self.ahead, RUN - WINDOW)
+        };
         let mut left = count;
         while left > 0 {
             let taken = self.window.advance(left);

@@ -112,6 +112,11 @@ impl Window {
         self.len == 0
     }
 
+    /// Whether any packet has room in it, where it may have `most` bytes.
+    pub(super) fn has_room(&self, most: usize) -> bool {
+        self.len + FULL_PACKET <= most
+    }
+
     /// Adds a copy of bytes.
     pub(super) fn copy(&mut self, bytes: &[u8]) {
         self.copied.extend_from_slice(bytes);
