@@ -22,7 +22,7 @@ use socket2::SockRef;
 use tracing::{error, info, warn};
 
 use crate::runtime::Smol;
-use crate::stream::Stream;
+use crate::stream::{Socket, Stream};
 
 /// A server that is bound to its address and serves as long as [`run`](Self::run) runs.
 ///
@@ -174,9 +174,9 @@ async fn accept(listener: &TcpListener, pause: &mut Option<Timer>) -> io::Result
     listener.accept().await
 }
 
-fn prepared(stream: TcpStream) -> io::Result<Stream<TcpStream>> {
+fn prepared(stream: TcpStream) -> io::Result<Stream<Socket>> {
     socket::prepare(SockRef::from(&stream))?;
-    Ok(Stream::new(stream))
+    Ok(Stream::new(Socket::new(stream)))
 }
 
 fn connection_ended(shared: &Shared, ended: Ended) {

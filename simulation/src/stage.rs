@@ -12,7 +12,7 @@ use netswap_core::error::{Quota, Violation};
 use netswap_core::server::Server;
 use netswap_core::store::{Counters, Statistics};
 use netswap_core::time::Instant;
-use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Opcode, RUN};
+use netswap_core::wire::{HEADER_LEN, Header, Opcode, RUN};
 
 use crate::failure::{Failure, Invariant};
 use crate::judge::{ConnectionNumber, Judge, Progress};

@@ -186,10 +186,14 @@ impl Shared {
     }
 
     /// Unlocks the store, then frees what a call made superfluous and calls the connections for which it left mail.
-    fn release(&self, mut store: MutexGuard<'_, Store>) {
-        if !store.leaves_something() {
-            return;
+    #[inline]
+    fn release(&self, store: MutexGuard<'_, Store>) {
+        if store.leaves_something() {
+            self.clear_up(store);
         }
+    }
+
+    fn clear_up(&self, mut store: MutexGuard<'_, Store>) {
         let (trash, woken) = (store.take_trash(), store.take_woken());
         drop(store);
         drop(trash);
