@@ -23,9 +23,8 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
 
 /// Builds the servers and the load as they are released. Returns the command that starts the load.
 pub(crate) fn program(workspace: &Workspace) -> Result<Command> {
-    let packages = ["--package=netswap-cli", "--package=netswap-bench"];
-    command::run(&mut workspace.cargo(["build", "--release", "--locked"].into_iter().chain(packages)))?;
-    let mut command = Command::new(workspace.target.join("release").join("netswap-bench"));
+    let [_server, bench] = workspace.programs(["netswap", "netswap-bench"])?;
+    let mut command = Command::new(bench);
     command.current_dir(&workspace.root);
     Ok(command)
 }

@@ -2,11 +2,14 @@
 
 use std::{
     env,
+    env::consts::EXE_SUFFIX,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result};
+
+use crate::command;
 
 /// The project's directories.
 #[derive(Debug)]
@@ -25,6 +28,14 @@ impl Workspace {
         let program = env::current_exe().context("cannot tell where xtask is")?;
         let target = program.ancestors().nth(2).context("xtask is not in a target directory")?;
         Ok(Self { root: root.to_owned(), target: target.to_owned() })
+    }
+
+    /// Builds programs as they are released, and returns where they are. What they depend on is built with what the whole
+    /// workspace asks of it, so that none of it is built again for another program.
+    pub(crate) fn programs<const N: usize>(&self, names: [&str; N]) -> Result<[PathBuf; N]> {
+        let mut build = self.cargo(["build", "--release", "--locked", "--workspace"]);
+        command::run(build.args(names.iter().flat_map(|name| ["--bin", name])))?;
+        Ok(names.map(|name| self.target.join("release").join(format!("{name}{EXE_SUFFIX}"))))
     }
 
     /// The cargo that runs xtask, with these arguments.

@@ -32,7 +32,6 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
 }
 
 fn gate(workspace: &Workspace, task: &str) -> Result<()> {
-    command::run(&mut workspace.cargo(["build", "--release", "--locked", "--package=netswap-gate"]))?;
-    let mut command = Command::new(workspace.target.join("release").join("netswap-gate"));
-    command::run(command.current_dir(&workspace.root).args([task, BOUNDS]))
+    let [gate] = workspace.programs(["netswap-gate"])?;
+    command::run(Command::new(gate).current_dir(&workspace.root).args([task, BOUNDS]))
 }

@@ -1,6 +1,6 @@
 //! The step `release`.
 
-use std::{env::consts::EXE_SUFFIX, process::Command};
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 
@@ -8,8 +8,7 @@ use crate::{command, workspace::Workspace};
 
 /// Builds the program as users do, and sees that it starts: it must answer `--help` and `--version`.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    command::run(&mut workspace.cargo(["build", "--release", "--locked", "--bin", "netswap"]))?;
-    let program = workspace.target.join("release").join(format!("netswap{EXE_SUFFIX}"));
+    let [program] = workspace.programs(["netswap"])?;
     for flag in ["--help", "--version"] {
         let text = command::output(Command::new(&program).arg(flag))?;
         ensure!(!text.trim().is_empty(), "`netswap {flag}` printed nothing");

@@ -1,5 +1,7 @@
 //! The step `simulation`.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::{command, workspace::Workspace};
@@ -9,6 +11,6 @@ const SEEDS: &str = "2000";
 
 /// Runs clients and a server in simulated time, over a bad network. What fails prints its seed and a transcript.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let arguments = ["run", "--release", "--locked", "--package=simulation", "--", "--seeds", SEEDS];
-    command::run(&mut workspace.cargo(arguments))
+    let [simulation] = workspace.programs(["simulation"])?;
+    command::run(Command::new(simulation).args(["--seeds", SEEDS]))
 }

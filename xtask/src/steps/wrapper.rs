@@ -1,7 +1,7 @@
 //! What the steps of the clients in other languages share: the programs that they are tested against, and the line in
 //! which their tests sum up.
 
-use std::{env::consts::EXE_SUFFIX, path::PathBuf, process::Command};
+use std::process::Command;
 
 use anyhow::{Error, Result, anyhow};
 
@@ -13,11 +13,8 @@ use crate::{
 
 /// Builds the server and the conformance suite, and names them to `tests` as NETSWAP_BIN and NETSWAP_CONFORMANCE.
 pub(crate) fn with_programs(workspace: &Workspace, tests: &mut Command) -> Result<()> {
-    let mut build = workspace.cargo(["build", "--locked", "--package=netswap-cli", "--package=conformance"]);
-    command::run(build.args(["--bin=netswap", "--bin=conformance"]))?;
-    let program =
-        |name: &str| -> PathBuf { workspace.target.join("debug").join(format!("{name}{EXE_SUFFIX}")) };
-    tests.env("NETSWAP_BIN", program("netswap")).env("NETSWAP_CONFORMANCE", program("conformance"));
+    let [server, suite] = workspace.programs(["netswap", "conformance"])?;
+    tests.env("NETSWAP_BIN", server).env("NETSWAP_CONFORMANCE", suite);
     Ok(())
 }
 
