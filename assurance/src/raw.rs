@@ -4,8 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use bytes::Buf;
 use netswap_core::types::{Pointer, Xid};
-use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Request};
+use netswap_core::wire::{HEADER_LEN, Header, Output, Request};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::scale::raise_descriptors;
@@ -24,24 +25,9 @@ pub fn loopback(n: usize) -> IpAddr {
 /// The packets of a request.
 #[must_use]
 pub fn packets(xid: u32, request: Request<Vec<u8>>) -> Vec<u8> {
-    let message = request.encode();
-    let payload = [message.operands.as_slice(), &message.body].concat();
-    let mut header = Header {
-        xid: Xid(xid),
-        remaining: payload.len() as u32,
-        opcode: message.opcode,
-        access: message.access,
-    };
-    if payload.is_empty() {
-        return header.encode().to_vec();
-    }
-    let mut bytes = Vec::new();
-    for piece in payload.chunks(MAX_PAYLOAD) {
-        bytes.extend_from_slice(&header.encode());
-        bytes.extend_from_slice(piece);
-        header.remaining -= piece.len() as u32;
-    }
-    bytes
+    let mut output = Output::default();
+    output.push(Xid(xid), request.encode());
+    output.copy_to_bytes(output.remaining()).into()
 }
 
 /// A reply that has arrived whole.

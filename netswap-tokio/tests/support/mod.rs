@@ -4,9 +4,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use bytes::Buf;
 use netswap_core::config::Limits;
 use netswap_core::types::Xid;
-use netswap_core::wire::{HEADER_LEN, Header, MAX_PAYLOAD, Request};
+use netswap_core::wire::{HEADER_LEN, Header, Output, Request};
 use netswap_tokio::{Server, ServerHandle, ServerOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -38,24 +39,9 @@ pub(crate) fn options() -> ServerOptions {
 
 /// The packets of a request.
 pub(crate) fn packets(xid: u32, request: Request<Vec<u8>>) -> Vec<u8> {
-    let message = request.encode();
-    let payload = [message.operands.as_slice(), &message.body].concat();
-    let mut header = Header {
-        xid: Xid(xid),
-        remaining: payload.len() as u32,
-        opcode: message.opcode,
-        access: message.access,
-    };
-    if payload.is_empty() {
-        return header.encode().to_vec();
-    }
-    let mut bytes = Vec::new();
-    for piece in payload.chunks(MAX_PAYLOAD) {
-        bytes.extend_from_slice(&header.encode());
-        bytes.extend_from_slice(piece);
-        header.remaining -= piece.len() as u32;
-    }
-    bytes
+    let mut output = Output::default();
+    output.push(Xid(xid), request.encode());
+    output.copy_to_bytes(output.remaining()).into()
 }
 
 /// A connection that sends and reads packets.
