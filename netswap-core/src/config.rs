@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::identity::IdentityKey;
+use crate::memory::CHUNK;
 use crate::wire::{READ_AT_MOST, WINDOW};
 
 /// The longest record that any server can hold: 2^32 - 1 - 64 bytes, so that a request with its operands fits a message.
@@ -17,12 +18,9 @@ pub const MOST_TURNED_AWAY: u32 = 256;
 /// The most bytes of operands that a request with data has: so much longer than a record can a request be.
 pub(crate) const LARGEST_OPERANDS: u64 = 16;
 
-/// Which part of the bytes that may be unfinished there may be of room that is made at once.
-pub(crate) const AHEAD: u64 = 4;
-
 /// The most bytes that a place takes: what a request, a reply or a third of a watch needs in tables and queues, beside
 /// data (docs/PROTOCOL.md §7.2).
-pub(crate) const PLACE: usize = 512;
+pub(crate) const PLACE: usize = 1024;
 
 /// The places of a watch or a waiting read: while it stands for its entries in tables, the largest being a whole node of a
 /// tree, where nobody else watches the record; and when it has ended for its last notifications.
@@ -47,6 +45,9 @@ pub struct Config {
     pub identity_key: IdentityKey,
     /// The seed of all pointers. It must be secret and never used twice, or pointers can be guessed.
     pub seed: [u8; 32],
+    /// Bytes of the chunks of large records: less than usual for tests with many chunks.
+    #[doc(hidden)]
+    pub chunk: usize,
 }
 
 /// The limits of a server (docs/PROTOCOL.md §7). Nothing is unlimited by being 0; what may be unlimited is an `Option`.
@@ -68,7 +69,7 @@ pub struct Limits {
     pub connection_unfinished: u64,
     /// Bytes of unfinished requests of all connections together.
     pub unfinished: u64,
-    /// Places of all connections together, of 512 bytes each (docs/PROTOCOL.md §7.2). A watch or a waiting read takes
+    /// Places of all connections together, of 1024 bytes each (docs/PROTOCOL.md §7.2). A watch or a waiting read takes
     /// three. An unfinished request, a refused one being discarded and a queued reply take one, where their connection has
     /// 16, 16 or 64 of them already.
     pub places: u64,
@@ -200,11 +201,13 @@ impl Limits {
             .saturating_add(beside)
     }
 
-    /// The most bytes of room that unfinished requests have for what is still to come: as much as has arrived, and a quarter
-    /// of what may, for those whose room is made at once.
+    /// The most bytes of room that unfinished requests have for what is still to come: as much as has arrived, and a chunk
+    /// each, of which a connection has its own places and those of all.
     #[must_use]
     pub fn room_bound(&self) -> u64 {
-        self.unfinished.saturating_add(self.unfinished / AHEAD)
+        let own = (OWN_REQUESTS as u64).min(self.unfinished_requests.into());
+        let requests = self.places.saturating_add(own.saturating_mul(self.connections.into()));
+        self.unfinished.min(requests.saturating_mul(CHUNK as u64))
     }
 
     /// The most bytes that all places together take.
@@ -231,7 +234,7 @@ impl Config {
     /// The default times under these limits, with a key and a seed that the caller drew from a secret source.
     #[must_use]
     pub fn new(limits: Limits, identity_key: IdentityKey, seed: [u8; 32]) -> Self {
-        Self { limits, times: Times::default(), identity_key, seed }
+        Self { limits, times: Times::default(), identity_key, seed, chunk: CHUNK }
     }
 }
 
@@ -286,13 +289,13 @@ mod tests {
     #[test]
     fn the_bound_is_the_sum_of_what_is_held() {
         let limits = Limits { unfinished: 4000, places: 7, connections: 3, ..Limits::new(1 << 20) };
-        assert_eq!((limits.room_bound(), limits.places_bound()), (5000, 7 * 512));
+        assert_eq!((limits.room_bound(), limits.places_bound()), (4000, 7 * 1024));
         // Two buffers of at most twice what they need, and 32 requests, 64 replies and two watches of three places.
-        assert_eq!(limits.connection_bound(), 2 * (64 + 128) * 1024 + (32 + 64 + 6) * 512);
+        assert_eq!(limits.connection_bound(), 2 * (64 + 128) * 1024 + (32 + 64 + 6) * 1024);
         let connections = (3 + 256) * limits.connection_bound();
-        assert_eq!(limits.memory_bound(), (1 << 20) + 5000 + 7 * 512 + connections);
+        assert_eq!(limits.memory_bound(), (1 << 20) + 4000 + 7 * 1024 + connections);
         // Where less is allowed, it needs fewer places: of replies, of requests of both sorts, and of watches.
         let small = Limits { queued_replies: 3, unfinished_requests: 5, watches: 7, ..limits };
-        assert_eq!(small.connection_bound(), 2 * (64 + 128) * 1024 + (3 + 10 + 21) * 512);
+        assert_eq!(small.connection_bound(), 2 * (64 + 128) * 1024 + (3 + 10 + 21) * 1024);
     }
 }

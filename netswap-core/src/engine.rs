@@ -6,7 +6,7 @@ use core::iter::Chain;
 use core::{fmt, option};
 
 use crate::error::{Refusal, Violation};
-use crate::memory::{Data, Payload};
+use crate::memory::{Data, Garbage, Payload};
 use crate::time::Instant;
 use crate::types::{Owner, Xid};
 use crate::wire::{Notification, Opcode, Reply, Request};
@@ -36,12 +36,13 @@ pub struct Peer {
 /// an engine that locks for the length of one call. A remote store would answer `Later` to `execute` and have the
 /// adapter call [`Connection::answer`](crate::connection::Connection::answer) later.
 pub trait Engine {
-    /// Judges a request by its beginning, before its data have arrived (docs/PROTOCOL.md §3.2).
+    /// Judges a request by its beginning, before its data have arrived (docs/PROTOCOL.md §3.2). The offset in the record at
+    /// which its data would begin as things stand: what arrives is cut into chunks there.
     ///
     /// # Errors
     ///
     /// Why it would be refused as things stand.
-    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal>;
+    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<u32, Refusal>;
 
     /// Carries out a complete request.
     fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution;
@@ -60,6 +61,11 @@ pub trait Engine {
 
     /// The connection has come to its end and no longer keeps its owner's records alive.
     fn depart(&mut self, peer: Peer, now: Instant);
+
+    /// The connection no longer needs parts of large data: they are to be dropped in portions.
+    fn discard(&mut self, garbage: &mut Garbage) {
+        drop(core::mem::take(garbage));
+    }
 
     /// Something happened that the connection dealt with alone, for the counters.
     fn note(&mut self, incident: Incident);

@@ -11,7 +11,7 @@ use crate::config::{Config, ConfigError};
 use crate::connection::{Connection, Phase};
 use crate::engine::{ConnectionId, Engine, Execution, Incident, Peer, Post, Told};
 use crate::error::Refusal;
-use crate::memory::{Budget, Payload};
+use crate::memory::{Budget, Garbage, Payload};
 use crate::store::{Admission, Store};
 use crate::time::{Instant, earlier};
 use crate::types::Xid;
@@ -93,7 +93,9 @@ impl Server {
 
     /// A connection's socket is closed, by either side or by a reset.
     pub fn disconnect(&mut self, id: ConnectionId, now: Instant) {
-        self.connections.remove(&id);
+        if let Some(mut connection) = self.connections.remove(&id) {
+            connection.dismantle(&mut self.store);
+        }
         self.store.disconnect(id, now);
         self.roof().deliver(now);
     }
@@ -153,7 +155,7 @@ struct Roof<'a> {
 
 impl Roof<'_> {
     fn deliver(&mut self, now: Instant) {
-        drop(self.store.take_trash());
+        drop(self.store.take_garbage());
         for id in self.store.take_woken() {
             // The one that asks takes its own.
             if let Some(connection) = self.connections.get_mut(&id) {
@@ -164,7 +166,7 @@ impl Roof<'_> {
 }
 
 impl Engine for Roof<'_> {
-    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
+    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<u32, Refusal> {
         let judged = self.store.judge(peer, request, now);
         self.deliver(now);
         judged
@@ -191,6 +193,10 @@ impl Engine for Roof<'_> {
     fn depart(&mut self, peer: Peer, now: Instant) {
         Engine::depart(self.store, peer, now);
         self.deliver(now);
+    }
+
+    fn discard(&mut self, garbage: &mut Garbage) {
+        Engine::discard(self.store, garbage);
     }
 
     fn note(&mut self, incident: Incident) {

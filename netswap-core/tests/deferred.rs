@@ -28,8 +28,8 @@ struct Later {
 }
 
 impl Engine for Later {
-    fn judge(&mut self, _: Peer, _: &Request<u32>, _: Instant) -> Result<(), Refusal> {
-        Ok(())
+    fn judge(&mut self, _: Peer, _: &Request<u32>, _: Instant) -> Result<u32, Refusal> {
+        Ok(0)
     }
 
     fn execute(&mut self, _: Peer, xid: Xid, _: Request<Payload<'_>>, _: Instant) -> Execution {

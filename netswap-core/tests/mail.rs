@@ -8,6 +8,7 @@ mod threads;
 use netswap_core::engine::Peer;
 use netswap_core::error::Violation;
 use netswap_core::wire::Code;
+use support::held;
 use support::wire::{
     self, DELETED, Message, abort, aborted, address_fault, append, appended, ended, ok, op, patched, ping,
     pushed, request, resolved, version, watch,
@@ -114,7 +115,7 @@ fn what_is_given_up_before_it_is_told_holds_nothing() {
     for record in [record, reserved] {
         assert_eq!(scene.exchange(scene.owner, wire::about(1, op::DELETE, record, [])), [ok(1, [])]);
     }
-    assert_eq!(scene.threads.bytes(), 100_000);
+    assert_eq!(scene.threads.bytes(), 2 * held(50_000));
     assert_eq!(scene.exchange(scene.other, [abort(8), abort(9)].concat()), [aborted(8), aborted(9)]);
     assert_eq!(scene.threads.bytes(), 0);
 }

@@ -10,7 +10,7 @@ use support::wire::{
     self, FULL, Message, add, added, address_fault, append, appended, compare, if_changed, mismatch, op,
     packets, pattern, pointed, quota, range, read_range, resolved, version, write_range,
 };
-use support::{OVERHEAD, World};
+use support::{OVERHEAD, World, held};
 
 fn world(change: impl FnOnce(&mut Config)) -> (World, Peer, Peer) {
     let mut world = World::with(|config| {
@@ -81,21 +81,39 @@ fn what_does_not_grow_goes_on_when_the_server_is_full() {
 }
 
 #[test]
-fn room_for_more_is_no_more_than_an_eighth_and_is_given_back() {
+fn growth_takes_no_room_beyond_what_is_written() {
     let (mut world, one, _) = world(|_| {});
     let pointer = world.create(one, 0, "");
     let mut len = 0;
     for n in 0..90 {
         world.ask(one, append(2, pointer, pattern(n)));
         len += n as u64;
-        let held = world.bytes() - OVERHEAD;
-        assert!((len..=len + len / 8).contains(&held), "{held} for {len}");
+        assert_eq!(world.bytes(), OVERHEAD + len);
     }
     assert_eq!(world.ask(one, wire::about(2, op::REPLACE, pointer, "x")), version(2, 92));
     assert_eq!(world.bytes(), 1 + OVERHEAD);
     assert_eq!(world.ask(one, append(2, pointer, pattern(800))), appended(2, 93, 1));
     assert_eq!(world.ask(one, wire::about(2, op::DELETE, pointer, [])), wire::ok(2, []));
     assert_eq!(world.bytes(), 0);
+}
+
+#[test]
+fn a_hole_takes_nothing_until_it_is_written() {
+    let (mut world, one, _) = world(|config| {
+        config.limits.record = 1 << 30;
+        config.limits.total = 1 << 30;
+    });
+    let pointer = world.create(one, 0, "x");
+    let at = (1 << 30) - 1;
+    assert_eq!(world.ask(one, write_range(2, pointer, at, "y")), version(2, 2));
+    // Two chunks, of which the last is as long as what lies before the byte in it, and the tables above them.
+    assert!(world.bytes() < 20_000, "{}", world.bytes());
+    assert_eq!(world.ask(one, read_range(2, pointer, at - 2, 9)), range(2, 2, 1 << 30, b"\0\0y"));
+    let before = world.bytes();
+    assert_eq!(world.ask(one, write_range(2, pointer, 500_000, "z")), version(2, 3));
+    assert!((1..20_000).contains(&(world.bytes() - before)));
+    assert_eq!(world.ask(one, wire::about(2, op::REPLACE, pointer, "x")), version(2, 4));
+    assert_eq!(world.bytes(), 1 + OVERHEAD);
 }
 
 #[test]
@@ -187,7 +205,7 @@ fn a_write_that_passed_the_total_on_its_way_is_refused_for_that_before_its_owner
 /// A server with a record of 300 000 bytes that is being sent to the second client, who has read a part.
 fn being_read(request: fn(u64) -> Vec<u8>, total: u64) -> (World, Peer, Peer, u64) {
     let (mut world, one, other) = world(|config| {
-        config.limits.record = 400_000;
+        config.limits.record = 320_000;
         config.limits.total = total;
     });
     let pointer = world.create(one, 3, pattern(300_000));
@@ -197,53 +215,104 @@ fn being_read(request: fn(u64) -> Vec<u8>, total: u64) -> (World, Peer, Peer, u6
 }
 
 #[test]
-fn a_reply_is_a_snapshot_and_only_the_first_write_beside_it_copies() {
+fn a_reply_is_a_snapshot_and_a_write_beside_it_copies_what_it_touches() {
     type Read = fn(u64) -> Vec<u8>;
     let reads: [(Read, Message); 3] = [
         (|pointer| wire::about(2, op::RESOLVE, pointer, []), resolved(2, pattern(300_000))),
         (|pointer| if_changed(2, pointer, 0), wire::changed(2, 1, pattern(300_000))),
         (|pointer| read_range(2, pointer, 10, 299_000), range(2, 1, 300_000, &pattern(299_010)[10..])),
     ];
+    let (path, chunk) = (2 * 320, 10_240 + 64);
     for (read, reply) in reads {
         let (mut world, one, other, pointer) = being_read(read, 1 << 30);
-        assert_eq!(world.bytes(), 300_000 + OVERHEAD);
+        let before = world.bytes();
+        assert_eq!(before, held(300_000) + OVERHEAD);
         // Nothing is written: nothing is copied.
         assert_eq!(ask(&mut world, one, write_range(3, pointer, 5, "")), version(3, 2));
         assert_eq!(ask(&mut world, one, append(3, pointer, "")), appended(3, 3, 300_000));
-        assert_eq!(world.bytes(), 300_000 + OVERHEAD);
-        assert_eq!(ask(&mut world, one, write_range(3, pointer, 0, [0xee; 200_000])), version(3, 4));
-        assert_eq!(world.bytes(), 600_000 + OVERHEAD);
-        let number = i64::from_be_bytes(pattern(300_000)[299_992..].try_into().unwrap());
-        assert_eq!(ask(&mut world, one, add(3, pointer, 299_992, 1)), added(3, 5, number + 1));
-        assert_eq!(ask(&mut world, one, write_range(3, pointer, 300_000, "")), version(3, 6));
-        assert_eq!(world.bytes(), 600_000 + OVERHEAD);
+        assert_eq!(world.bytes(), before);
+        let number = i64::from_be_bytes(pattern(300_000)[290_000..290_008].try_into().unwrap());
+        assert_eq!(ask(&mut world, one, add(3, pointer, 290_000, 1)), added(3, 4, number + 1));
+        let copied = world.bytes() - before;
+        assert!((chunk..=chunk + path).contains(&copied), "{copied}");
+        assert_eq!(ask(&mut world, one, add(3, pointer, 290_008, 0)).code, 0);
+        assert_eq!(world.bytes() - before, copied, "the chunk is its own by now");
+        assert_eq!(ask(&mut world, one, write_range(3, pointer, 0, [0xee; 200_000])), version(3, 6));
+        let copied = world.bytes() - before;
+        // What has left already is nobody's but the record's.
+        assert!((90_000..230_000).contains(&copied), "{copied}");
         assert_eq!(ask(&mut world, one, append(3, pointer, [7; 1000])), appended(3, 7, 300_000));
-        assert!(world.bytes() <= 300_000 + 301_000 * 9 / 8 + OVERHEAD, "{}", world.bytes());
-        let state = [&[0xee; 200_000], &pattern(299_992)[200_000..], &(number + 1).to_be_bytes(), &[7; 1000]];
-        assert_eq!(ask(&mut world, one, if_changed(3, pointer, 0)), wire::changed(3, 7, state.concat()));
+        let state =
+            [&[0xee; 200_000], &pattern(290_000)[200_000..], &(number + 1).to_be_bytes()[..]].concat();
+        let state = [&state, &pattern(300_000)[290_008..], &[7; 1000]].concat();
+        assert_eq!(ask(&mut world, one, if_changed(3, pointer, 0)), wire::changed(3, 7, state));
         assert_eq!(world.replies(other), [reply]);
-        assert!(world.bytes() <= 301_000 * 9 / 8 + OVERHEAD, "{}", world.bytes());
+        assert!((held(301_000)..held(301_000) + 1200).contains(&(world.bytes() - OVERHEAD)));
         assert_eq!(ask(&mut world, one, wire::about(3, op::DELETE, pointer, [])), wire::ok(3, []));
         assert_eq!(world.bytes(), 0);
     }
 }
 
 #[test]
-fn a_write_beside_a_reply_needs_room_for_the_copy() {
+fn a_write_beside_a_reply_needs_room_for_what_it_copies() {
     let resolve = |pointer| wire::about(2, op::RESOLVE, pointer, []);
-    let total = 600_000 + OVERHEAD - 1;
+    let total = held(300_000) + OVERHEAD + 9000;
     let (mut world, one, other, pointer) = being_read(resolve, total);
     let full = quota(3, 1, total);
-    assert_eq!(ask(&mut world, one, write_range(3, pointer, 7, "x")), full);
-    assert_eq!(ask(&mut world, one, append(3, pointer, "x")), full);
-    assert_eq!(ask(&mut world, one, add(3, pointer, 0, 1)), full);
-    // The quotas come before the range.
-    assert_eq!(ask(&mut world, one, add(3, pointer, 299_993, 1)), full);
+    assert_eq!(ask(&mut world, one, write_range(3, pointer, 290_007, "x")), full);
+    assert_eq!(ask(&mut world, one, add(3, pointer, 290_000, 1)), full);
+    // What would write nothing needs nothing.
+    assert_eq!(ask(&mut world, one, add(3, pointer, 299_993, 1)), address_fault(3));
     assert_eq!(ask(&mut world, one, write_range(3, pointer, 7, "")), version(3, 2));
-    assert_eq!(ask(&mut world, one, compare(3, pointer, 2, pattern(1000))), version(3, 3));
-    assert_eq!(world.bytes(), 301_000 + OVERHEAD);
+    // The last chunk is short: its copy fits.
+    assert_eq!(ask(&mut world, one, append(3, pointer, "x")), appended(3, 3, 300_000));
+    assert_eq!(ask(&mut world, one, compare(3, pointer, 3, pattern(1000))), version(3, 4));
+    assert!(world.bytes() <= total);
     assert_eq!(world.replies(other), [resolved(2, pattern(300_000))]);
     assert_eq!(world.bytes(), 1000 + OVERHEAD);
     assert_eq!(ask(&mut world, one, add(3, pointer, 992, 0)).code, 0);
     assert_eq!(ask(&mut world, one, add(3, pointer, 993, 0)), address_fault(3));
+}
+
+#[test]
+fn an_append_that_another_one_overtakes_begins_where_that_one_ends() {
+    for other_len in [0_usize, 1, 9730, 20_000] {
+        let (mut world, one, other) = world(|config| config.limits.record = 400_000);
+        let pointer = world.create(one, 3, pattern(50_001));
+        let sent = packets(2, op::APPEND, 0, pointed(pointer, [9; 100_000]));
+        assert_eq!(world.exchange(one, sent[..sent.len() - 1].concat()), []);
+        assert_eq!(world.ask(other, append(3, pointer, vec![8; other_len])), appended(3, 2, 50_001));
+        let at = 50_001 + other_len;
+        assert_eq!(world.ask(one, &sent[sent.len() - 1]), appended(2, 3, at as u32));
+        let state = [&pattern(50_001), &vec![8; other_len][..], &[9; 100_000]].concat();
+        assert_eq!(world.ask(other, if_changed(3, pointer, 0)), wire::changed(3, 3, state));
+    }
+}
+
+#[test]
+fn a_range_written_in_many_packets_takes_its_place_whatever_happened_meanwhile() {
+    type Meanwhile = fn(u64) -> Vec<u8>;
+    let nothing = |_| wire::request(3, op::IDENTIFY, 0, []);
+    let whiles: [(Meanwhile, usize); 3] = [
+        (nothing, 150_000),
+        (|pointer| wire::about(3, op::REPLACE, pointer, vec![5; 30_000]), 30_000),
+        (|pointer| wire::about(3, op::REPLACE, pointer, "few"), 3),
+    ];
+    for (meanwhile, len) in whiles {
+        for offset in [0, 1, 9730, 19_459, 100_000, 200_000] {
+            let (mut world, one, other) = world(|config| config.limits.record = 400_000);
+            let pointer = world.create(one, 3, vec![5; 150_000]);
+            let data = pattern(90_000);
+            let payload = [&u32::try_from(offset).unwrap().to_be_bytes()[..], &data].concat();
+            let sent = packets(2, op::WRITE_RANGE, 0, pointed(pointer, payload));
+            assert_eq!(world.exchange(one, sent[..sent.len() - 1].concat()), []);
+            world.ask(other, meanwhile(pointer));
+            assert_eq!(world.ask(one, &sent[sent.len() - 1]).code, 0);
+            let mut state = if len == 3 { b"few".to_vec() } else { vec![5; len] };
+            state.resize(len.max(offset + 90_000), 0);
+            state[offset..offset + 90_000].copy_from_slice(&data);
+            let read = world.ask(other, wire::about(4, op::RESOLVE, pointer, []));
+            assert_eq!(read, resolved(4, state), "{offset} {len}");
+        }
+    }
 }

@@ -70,6 +70,13 @@ impl<T: Transport + Unpin> Future for Connection<T> {
     }
 }
 
+/// What is large is dropped in portions, not with the connection.
+impl<T> Drop for Connection<T> {
+    fn drop(&mut self) {
+        self.machine.dismantle(&mut &*self.attendance.shared);
+    }
+}
+
 impl<T: Transport> Connection<T> {
     pub(super) fn new(stream: T, machine: Machine, attendance: Attendance) -> Self {
         Self { stream, machine, attendance, shut_down: false, last_reads: LAST_READS }

@@ -144,7 +144,7 @@ impl ServerOptions {
         };
         let seed = self.seed.map_or_else(random, Ok)?;
         let limits = self.limits.unwrap_or_else(|| Limits::new(default_total()));
-        let config = Config { limits, times: self.times, identity_key, seed };
+        let config = Config { times: self.times, ..Config::new(limits, identity_key, seed) };
         let shared = Arc::new(Shared::new(config)?);
 
         let addresses = R::lookup(&with_port(&self.address)).await.map_err(ServerError::Address)?;

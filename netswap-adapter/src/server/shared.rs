@@ -15,7 +15,7 @@ use netswap_core::config::{Config, ConfigError};
 use netswap_core::connection::Connection as Machine;
 use netswap_core::engine::{Engine, Execution, Incident, Peer, Post, Told};
 use netswap_core::error::Refusal;
-use netswap_core::memory::{Budget, Payload};
+use netswap_core::memory::{Budget, Garbage, Payload};
 use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
 use netswap_core::types::Xid;
@@ -173,9 +173,15 @@ impl Shared {
     /// Removes what has ended. To be called every [`SWEEP`](Self::SWEEP).
     pub fn sweep(&self) {
         let now = self.now();
-        let mut store = self.store();
-        store.handle_timeout(now);
-        self.release(store);
+        loop {
+            let mut store = self.store();
+            store.handle_timeout(now);
+            let more = store.has_garbage();
+            self.release(store);
+            if !more {
+                break;
+            }
+        }
     }
 
     fn connect(&self, address: SocketAddr, now: Instant) -> Admission {
@@ -194,9 +200,9 @@ impl Shared {
     }
 
     fn clear_up(&self, mut store: MutexGuard<'_, Store>) {
-        let (trash, woken) = (store.take_trash(), store.take_woken());
+        let (garbage, woken) = (store.take_garbage(), store.take_woken());
         drop(store);
-        drop(trash);
+        drop(garbage);
         if !woken.is_empty() {
             self.bells.ring(&woken);
         }
@@ -217,7 +223,7 @@ pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
 
 /// The store as the engine of a connection: the lock is held for one call, and never across a wait.
 impl Engine for &Shared {
-    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
+    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<u32, Refusal> {
         let mut store = self.store();
         let judged = store.judge(peer, request, now);
         self.release(store);
@@ -246,6 +252,12 @@ impl Engine for &Shared {
     fn depart(&mut self, peer: Peer, now: Instant) {
         let mut store = self.store();
         store.depart(peer.id, now);
+        self.release(store);
+    }
+
+    fn discard(&mut self, garbage: &mut Garbage) {
+        let mut store = self.store();
+        store.add_garbage(garbage);
         self.release(store);
     }
 

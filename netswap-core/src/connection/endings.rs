@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use super::Connection;
 use super::incoming::State;
@@ -69,9 +69,11 @@ impl Connection {
         self.stage = Stage::Flushing { linger: self.stage != Stage::Ending(Ending::Eof) };
     }
 
-    fn drop_unfinished(&mut self) {
-        self.current = None;
-        self.incoming = HashMap::default();
+    pub(super) fn drop_unfinished(&mut self) {
+        let messages = core::mem::take(&mut self.incoming).into_values().chain(self.current.take());
+        for mut message in messages {
+            message.discard(self.output.garbage());
+        }
         self.discarding = 0;
         self.unfinished = 0;
         self.standing = HashSet::default();

@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use crate::error::Refusal;
-use crate::memory::{Budget, Gathering, Overrun, Payload};
+use crate::memory::{Budget, Garbage, Gathering, Overrun, Payload};
 use crate::time::Instant;
-use crate::wire::{FULL_PACKET, HEADER_LEN, Header, MAX_OPERANDS, MAX_PAYLOAD, Opcode, Request};
+use crate::wire::{FULL_PACKET, HEADER_LEN, Header, MAX_OPERANDS, Opcode, Request};
 
 /// A message from the client of which the last packet has not arrived whole.
 #[derive(Debug)]
@@ -77,7 +77,6 @@ impl Incoming {
     /// Takes whole packets after the first, none of which is the last.
     pub(super) fn extend_by_packets(&mut self, packets: &[u8]) {
         let Some(gathering) = &mut self.gathering else { return };
-        gathering.reserve(packets.len() / FULL_PACKET * MAX_PAYLOAD, self.declared);
         for packet in packets.chunks_exact(FULL_PACKET) {
             gathering.extend(&packet[HEADER_LEN..], self.declared);
         }
@@ -101,11 +100,20 @@ impl Incoming {
     }
 
     /// The request is refused: drops what has arrived of it. How many bytes counted as unfinished.
-    pub(super) fn discard(&mut self) -> usize {
+    pub(super) fn discard(&mut self, garbage: &mut Garbage) -> usize {
         let unfinished = self.unfinished();
         self.state = State::Refused;
-        self.gathering = None;
+        if let Some(gathering) = self.gathering.take() {
+            gathering.discard(garbage);
+        }
         unfinished
+    }
+
+    /// Where in its record the data are expected to begin.
+    pub(super) fn set_start(&mut self, start: u32) {
+        if let Some(gathering) = &mut self.gathering {
+            gathering.set_start(start);
+        }
     }
 
     /// The whole request.

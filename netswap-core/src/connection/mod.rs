@@ -26,6 +26,9 @@ use crate::time::Instant;
 use crate::types::Xid;
 use crate::wire::{Output, PacketReader, Reply};
 
+/// Chunks of data that a connection drops at a time.
+const PORTION: usize = 64;
+
 /// The state of one connection, from its first byte to its close.
 ///
 /// Whoever owns the socket drives it, in any order of calls:
@@ -180,6 +183,7 @@ impl Connection {
             self.backlog.extend_from_slice(input);
             self.read_backlog(now, engine);
         }
+        self.drop_garbage(engine);
         self.settle(now);
     }
 
@@ -194,6 +198,7 @@ impl Connection {
         if !self.backlog.is_empty() {
             self.read_backlog(now, engine);
         }
+        self.drop_garbage(engine);
         self.settle(now);
     }
 
@@ -251,6 +256,26 @@ impl Connection {
                 self.give_up(Incident::SlowRequest, now, engine);
             }
             _ => {}
+        }
+        self.drop_garbage(engine);
+    }
+
+    /// Gives up everything, because the socket is closed: what is large is left to the engine to be dropped in portions.
+    pub fn dismantle(&mut self, engine: &mut impl Engine) {
+        self.drop_unfinished();
+        self.output.cancel_all();
+        self.stage = Stage::Closed;
+        engine.discard(self.output.garbage());
+    }
+
+    /// Drops a portion of what was large, and leaves the rest to the engine.
+    fn drop_garbage(&mut self, engine: &mut impl Engine) {
+        let garbage = self.output.garbage();
+        if !garbage.is_empty() {
+            drop(garbage.take(PORTION));
+            if !garbage.is_empty() {
+                engine.discard(garbage);
+            }
         }
     }
 

@@ -276,7 +276,7 @@ impl Connection {
                     return Ok(());
                 }
                 self.discarding += 1;
-                self.unfinished -= message.discard() as u64;
+                self.unfinished -= message.discard(self.output.garbage()) as u64;
             }
             None => {}
         }
@@ -300,7 +300,7 @@ impl Connection {
         let judged = engine.judge(self.peer, &request, now);
         // The engine may have found out that something is over: it is told now, however the stream is cut.
         self.take_mail(engine);
-        judged?;
+        message.set_start(judged?);
         let limit = self.config.limits.unfinished_requests;
         let unfinished = self.open_requests();
         let too_many = |limit| Refusal::QuotaExceeded { quota: Quota::UnfinishedRequests, limit };
@@ -371,13 +371,13 @@ impl Connection {
         self.clocks.packet_ended();
         let xid = header.xid;
         let mut abandoned = false;
-        if let Some(message) = self.take_message(xid) {
+        if let Some(mut message) = self.take_message(xid) {
             if message.state == State::Refused {
                 // Its refusal was its terminal.
                 self.discarding -= 1;
                 return Ok(());
             }
-            self.unfinished -= message.unfinished() as u64;
+            self.unfinished -= message.discard(self.output.garbage()) as u64;
             abandoned = true;
         }
         let before = self.executing.len();

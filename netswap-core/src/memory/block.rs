@@ -1,18 +1,28 @@
-//! A block of bytes that is counted until its last holder lets it go.
+//! The data of one record: bytes in one block, which snapshots share and the budget counts until the last holder lets it go;
+//! or a tree of chunks.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Budget, Overrun};
+use super::Budget;
+use super::tree::Tree;
 
-pub(crate) struct Block {
+/// Data of more than a few bytes.
+pub(crate) enum Block {
+    Flat(Flat),
+    /// Snapshots share the tree, and never this.
+    Tree(Tree),
+}
+
+/// Bytes in one block.
+pub(crate) struct Flat {
     pub(super) bytes: Vec<u8>,
-    /// What the budget counts: the bytes, and the room that growth has made for more.
+    /// Bytes that the budget counts.
     charged: usize,
     budget: Option<Arc<Budget>>,
 }
 
-impl Drop for Block {
+impl Drop for Flat {
     fn drop(&mut self) {
         if let Some(budget) = &self.budget {
             budget.release(self.charged);
@@ -23,31 +33,34 @@ impl Drop for Block {
 impl Block {
     /// Bytes whose length the budget, where there is one, has been charged with.
     pub(super) fn new(bytes: Vec<u8>, budget: Option<Arc<Budget>>) -> Self {
-        Self { charged: bytes.len(), bytes, budget }
+        Self::Flat(Flat { charged: bytes.len(), bytes, budget })
     }
 
-    /// What the budget counts.
-    pub(super) fn charged(&self) -> usize {
-        self.charged
-    }
-
-    /// Makes the bytes `len`, of which the new ones are zeros, with an eighth of room more that counts.
-    ///
-    /// # Errors
-    ///
-    /// The budget's total would be passed; nothing has changed.
-    pub(super) fn grow(&mut self, len: usize, budget: &Budget) -> Result<(), Overrun> {
-        if len > self.charged {
-            let ample = len + len / 8;
-            let capacity = match budget.charge(ample - self.charged) {
-                Ok(()) => ample,
-                Err(_) => budget.charge(len - self.charged).map(|()| len)?,
-            };
-            self.bytes.reserve_exact(capacity - self.bytes.len());
-            self.charged = capacity;
+    /// The bytes of a block; none of a tree.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Flat(flat) => &flat.bytes,
+            Self::Tree(_) => &[],
         }
-        self.bytes.resize(len, 0);
-        Ok(())
+    }
+
+    /// Number of bytes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Flat(flat) => flat.bytes.len(),
+            Self::Tree(tree) => tree.len(),
+        }
+    }
+}
+
+impl Flat {
+    /// Makes the bytes `len`, which the budget has been charged with. The new ones are zeros.
+    pub(super) fn grow(&mut self, len: usize) {
+        if len > self.bytes.len() {
+            self.bytes.reserve_exact(len - self.bytes.len());
+            self.bytes.resize(len, 0);
+            self.charged = len;
+        }
     }
 
     /// Nobody counts it any more, because it is about to be dropped.

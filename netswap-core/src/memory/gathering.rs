@@ -1,28 +1,34 @@
 //! The data of a request while it arrives in several packets.
 
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::charge::Purse;
+use super::chunk::Chunk;
 use super::data::FEW;
-use super::{Budget, Data, Kept, Overrun};
+use super::tree::Tree;
+use super::{Budget, Data, Garbage, Kept, Overrun};
 
 /// From so many bytes on there is twice the room that is needed. One packet gets what it needs.
 const AMPLE_FROM: usize = 4096;
 
-/// When so many bytes have come, room for all may be made at once.
-const AHEAD_FROM: usize = 64 * 1024;
-
-/// The data of a request while it arrives, in a buffer of its own that becomes the record's.
+/// The data of a request while it arrives, in a buffer or a tree of chunks of its own that becomes the record's.
 ///
-/// The buffer follows the bytes that came, never the length that was declared.
+/// Room follows the bytes that came, never the length that was declared: at most as much again, and at most a chunk.
 pub struct Gathering {
-    budget: Arc<Budget>,
+    /// What was charged and is no chunk's yet.
+    purse: Purse,
+    /// All bytes, or those of the chunk that is being filled.
     data: Vec<u8>,
-    charged: usize,
+    /// The chunks that are full, where there are too many bytes for one block.
+    tree: Option<Tree>,
+    /// Where in a record the bytes will begin, as far as that is known: chunks are cut there.
+    start: usize,
+    /// Bytes of data that came.
+    len: usize,
     unfinished: usize,
-    /// What of its room counts as ahead.
-    ahead: usize,
     /// The limit that its last bytes passed.
     overrun: Option<Overrun>,
 }
@@ -31,51 +37,105 @@ impl Gathering {
     /// No bytes yet.
     #[must_use]
     pub fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, data: Vec::new(), charged: 0, unfinished: 0, ahead: 0, overrun: None }
+        Self {
+            purse: Purse::new(budget),
+            data: Vec::new(),
+            tree: None,
+            start: 0,
+            len: 0,
+            unfinished: 0,
+            overrun: None,
+        }
+    }
+
+    /// Where in a record the bytes are expected to begin. To be said before many have come.
+    pub fn set_start(&mut self, start: u32) {
+        if self.tree.is_none() {
+            self.start = start as usize;
+        }
     }
 
     /// Adds bytes that arrived, of data that are expected to have `expected` bytes in all.
     pub fn extend(&mut self, bytes: &[u8], expected: usize) {
-        self.reserve(bytes.len(), expected);
-        self.data.extend_from_slice(bytes);
-    }
-
-    /// Makes room for bytes that arrived, of data that are expected to have `expected` bytes in all.
-    ///
-    /// The room doubles, and stops at `expected`: it follows the bytes that came, never the length that was declared, and
-    /// ends without slack. When much has come, and as far as the budget has room ahead, it is all that is
-    /// expected: bytes that need not be moved once more.
-    pub fn reserve(&mut self, more: usize, expected: usize) {
-        let needed = self.data.len() + more;
-        if needed <= self.data.capacity() {
+        let flat_at_most = self.purse.budget().flat_at_most();
+        self.len += bytes.len();
+        if self.tree.is_none() && self.len <= flat_at_most {
+            // The last of what stays in one block leaves no slack.
+            extend(&mut self.data, bytes, expected.min(flat_at_most));
             return;
         }
-        let beyond = expected.saturating_sub(needed.saturating_mul(2));
-        if needed >= AHEAD_FROM
-            && beyond > self.ahead
-            && self.budget.ahead.charge(beyond - self.ahead).is_ok()
-        {
-            self.ahead = beyond;
-            self.data.reserve_exact(expected - self.data.len());
-        } else {
-            reserve(&mut self.data, more, expected);
+        if self.tree.is_none() {
+            self.begin_tree(expected);
+        }
+        self.fill(bytes, expected);
+    }
+
+    /// What came so far becomes the first chunks.
+    fn begin_tree(&mut self, expected: usize) {
+        self.tree = Some(Tree::zeros(self.start, self.purse.budget().chunk()));
+        let first = core::mem::take(&mut self.data);
+        self.data = vec![0; self.start % self.purse.budget().chunk()];
+        self.fill(&first, expected);
+    }
+
+    /// Adds bytes to the chunk that is being filled, and to those behind it.
+    fn fill(&mut self, mut bytes: &[u8], expected: usize) {
+        let chunk = self.purse.budget().chunk();
+        while !bytes.is_empty() {
+            if self.data.len() == chunk {
+                self.seal();
+            }
+            let (here, rest) = bytes.split_at(bytes.len().min(chunk - self.data.len()));
+            // What is still to come of the data, these bytes included, and not more than a chunk.
+            let more = expected.saturating_sub(self.len) + bytes.len();
+            let most = chunk.min(self.data.len() + more);
+            extend(&mut self.data, here, most);
+            bytes = rest;
         }
     }
 
-    /// Counts bytes of the request as unfinished.
+    /// The chunk that is being filled takes its place.
+    fn seal(&mut self) {
+        let Some(tree) = &mut self.tree else { return };
+        if self.data.is_empty() {
+            return;
+        }
+        let chunk = self.purse.budget().chunk();
+        // The end of the tree is where this one ends, or in the first chunk, where the data begin.
+        let at = if tree.len() == self.start { self.start - self.start % chunk } else { tree.len() };
+        let mut data = core::mem::take(&mut self.data);
+        data.shrink_to_fit();
+        let sealed = Chunk::new(data, &mut self.purse);
+        tree.put(at, sealed, &mut self.purse);
+    }
+
+    /// Counts bytes of the request as unfinished, and what they need beside themselves.
     ///
     /// # Errors
     ///
     /// Which limit would be passed, the total's first; nothing was charged.
     pub fn charge_unfinished(&mut self, bytes: usize) -> Result<(), Overrun> {
-        self.budget.charge(bytes)?;
-        self.budget.unfinished.charge(bytes).map_err(|limit| {
-            self.budget.release(bytes);
+        let budget = self.purse.budget();
+        let all = bytes + self.beside(self.unfinished + bytes) - self.beside(self.unfinished);
+        budget.charge(all)?;
+        budget.unfinished.charge(bytes).map_err(|limit| {
+            budget.release(all);
             Overrun::Unfinished(limit)
         })?;
-        self.charged += bytes;
+        self.purse.add(all);
         self.unfinished += bytes;
         Ok(())
+    }
+
+    /// What so many bytes need at most beside themselves: their chunks' blocks, the tables above them, and zeros before what
+    /// begins within a chunk.
+    fn beside(&self, bytes: usize) -> usize {
+        let (budget, chunk) = (self.purse.budget(), self.purse.budget().chunk());
+        if bytes <= budget.flat_at_most() {
+            return 0;
+        }
+        let each = Chunk::cost(chunk) - chunk + Tree::COST_OF_NODE / 8;
+        (bytes / chunk + 2) * each + self.start % chunk
     }
 
     /// Remembers that its last bytes passed a limit, so that it can never be settled. Whoever would settle it thus
@@ -93,13 +153,13 @@ impl Gathering {
     /// Bytes of data so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.data.len()
+        self.len
     }
 
     /// Whether there are no data.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
+        self.len == 0
     }
 
     /// Judges whether the last bytes passed the budget's total.
@@ -114,13 +174,23 @@ impl Gathering {
         }
     }
 
-    /// The bytes, to be written somewhere.
+    /// Judges whether a limit was passed when the last bytes came.
     ///
     /// # Errors
     ///
-    /// A limit was passed when their last came.
-    pub fn bytes(&self) -> Result<&[u8], Overrun> {
-        self.overrun.map_or(Ok(&self.data), Err)
+    /// It was.
+    pub fn check(&self) -> Result<(), Overrun> {
+        self.overrun.map_or(Ok(()), Err)
+    }
+
+    /// The bytes, where they lie together.
+    pub(super) fn as_slice(&self) -> Option<&[u8]> {
+        self.tree.is_none().then_some(&self.data)
+    }
+
+    /// Whether its chunks are cut as those of a record where the bytes begin at this offset.
+    pub(super) fn starts_at(&self, offset: usize) -> bool {
+        self.tree.is_some() && self.start == offset
     }
 
     /// Makes these bytes data that can be sent, no longer unfinished.
@@ -128,14 +198,31 @@ impl Gathering {
     /// # Errors
     ///
     /// The budget's total would be passed, or a limit was when its last bytes came; the bytes are gone.
-    pub fn settle(self) -> Result<Data, Overrun> {
+    pub fn settle(mut self) -> Result<Data, Overrun> {
+        self.check()?;
+        if let Some(tree) = self.take_tree() {
+            return Ok(Data::from(tree));
+        }
         if self.data.len() <= FEW {
-            return self.bytes().map(Data::from_few);
+            return Ok(Data::from_few(&self.data));
         }
         let mut kept = Kept::default();
-        let budget = self.budget.clone();
+        let budget = self.purse.budget().clone();
         self.settle_into(&mut kept)?;
         Ok(kept.into_data(&budget))
+    }
+
+    /// Nobody wants these bytes any more.
+    pub fn discard(mut self, garbage: &mut Garbage) {
+        if let Some(tree) = self.tree.take() {
+            garbage.discard(Data::from(tree));
+        }
+    }
+
+    /// All chunks, the last one too.
+    fn take_tree(&mut self) -> Option<Tree> {
+        self.seal();
+        self.tree.take()
     }
 
     /// Judges whether [`settle_into`](Self::settle_into) would pass the budget's total as things stand.
@@ -145,8 +232,10 @@ impl Gathering {
     /// It would, or the last bytes did.
     pub(super) fn fits_in_place_of(&self, place: &Kept) -> Result<(), Overrun> {
         self.check_total()?;
-        let have = self.charged + place.own_charge();
-        self.budget.allow(self.data.len().saturating_sub(have))
+        if self.tree.is_some() {
+            return Ok(());
+        }
+        place.allow_replace(self.data.len(), self.purse.held(), self.purse.budget())
     }
 
     /// Makes these bytes data to be kept in the place of others, which are given back to be dropped where it suits.
@@ -157,11 +246,38 @@ impl Gathering {
     /// The budget's total would be passed, or a limit was when its last bytes came; the others stay as they were and
     /// these bytes are gone.
     pub(super) fn settle_into(mut self, place: &mut Kept) -> Result<Data, Overrun> {
-        if let Some(overrun) = self.overrun {
-            return Err(overrun);
+        self.check()?;
+        if let Some(tree) = self.take_tree() {
+            return Ok(place.become_tree(tree, self.purse.budget()));
         }
-        let charged = core::mem::take(&mut self.charged);
-        place.replace(core::mem::take(&mut self.data), charged, &self.budget)
+        let charged = self.purse.empty();
+        place.replace(core::mem::take(&mut self.data), charged, self.purse.budget())
+    }
+
+    /// Writes these bytes at an offset of a record. Chunks that are cut as the record's take their places there; others are
+    /// copied.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed, or a limit was when its last bytes came; the record stays as it was.
+    pub(super) fn write_to(
+        mut self,
+        place: &mut Kept,
+        offset: usize,
+        garbage: &mut Garbage,
+    ) -> Result<Data, Overrun> {
+        self.check()?;
+        let start = self.start;
+        let Some(tree) = self.take_tree() else {
+            return place.write(offset, &self.data, self.purse.budget());
+        };
+        if start == offset {
+            place.graft(tree, offset, &mut self.purse, garbage);
+            return Ok(Data::default());
+        }
+        let mut pieces = tree.pieces(start, self.len);
+        place.write_pieces(offset, self.len, || pieces.next(garbage), self.purse.budget())?;
+        Ok(Data::from(tree))
     }
 }
 
@@ -182,64 +298,128 @@ fn reserve(data: &mut Vec<u8>, more: usize, expected: usize) {
 
 impl Drop for Gathering {
     fn drop(&mut self) {
-        self.budget.release(self.charged);
-        self.budget.unfinished.release(self.unfinished);
-        self.budget.ahead.release(self.ahead);
+        self.purse.budget().unfinished.release(self.unfinished);
     }
 }
 
 impl fmt::Debug for Gathering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Gathering({} bytes)", self.data.len())
+        write!(f, "Gathering({} bytes)", self.len)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::CHUNK;
 
-    fn gathering(unfinished: u64) -> Gathering {
-        Gathering::new(Arc::new(Budget::new(1 << 40, unfinished, 1)))
+    fn gathering() -> Gathering {
+        Gathering::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)))
     }
 
     #[test]
-    fn the_buffer_follows_the_bytes_that_came() {
-        let mut gathering = gathering(1 << 20);
-        for packet in 1..=200 {
-            gathering.extend(&[1; 1390], 4_000_000_000);
-            assert!(gathering.data.capacity() <= 2 * packet * 1390);
-        }
-    }
-
-    #[test]
-    fn it_ends_without_slack() {
-        for unfinished in [0, 1 << 40] {
-            for expected in [1, 1000, 2780, 100_000, 300_000] {
-                let mut gathering = gathering(unfinished);
-                while gathering.len() < expected {
-                    let more = 1000.min(expected - gathering.len());
-                    gathering.extend(&[1; 1000][..more], expected);
-                }
-                assert_eq!((gathering.len(), gathering.data.capacity()), (expected, expected));
+    fn room_follows_the_bytes_that_came() {
+        for start in [0, 1, CHUNK as u32 - 1] {
+            let mut gathering = gathering();
+            gathering.set_start(start);
+            for packet in 1..=200 {
+                gathering.extend(&[1; 1390], 4_000_000_000);
+                let came = packet * 1390;
+                let beside = (start as usize % CHUNK).min(gathering.data.len());
+                assert!(gathering.data.capacity() - beside <= 2 * came, "{packet}");
+                assert!(gathering.data.capacity() <= 2 * CHUNK);
             }
         }
     }
 
     #[test]
-    fn when_much_has_come_there_is_room_for_all_as_far_as_there_may_be() {
-        let budget = Arc::new(Budget::new(1 << 30, 4 * 1_000_000, 1));
-        let mut one = Gathering::new(budget.clone());
-        one.extend(&[1; 65_535], 1_000_000);
-        assert_eq!(one.data.capacity(), 2 * 65_535);
-        one.reserve(65_536, 1_000_000);
-        assert_eq!((one.data.capacity(), one.ahead), (1_000_000, 1_000_000 - 2 * 131_071));
-        let mut other = Gathering::new(budget.clone());
-        other.extend(&[1; 65_536], 1_000_000);
-        assert_eq!((other.data.capacity(), other.ahead), (2 * 65_536, 0), "no more may be ahead");
-        drop(one);
-        other.reserve(65_537, 1_000_000);
-        assert_eq!((other.data.capacity(), other.ahead), (1_000_000, 1_000_000 - 2 * 131_073));
-        drop(other);
-        assert!(budget.ahead.charge(1_000_000).is_ok() && budget.ahead.charge(1).is_err());
+    fn it_ends_without_slack() {
+        for expected in [1, 1000, 2780, CHUNK, 2 * CHUNK, 2 * CHUNK + 1, 100_000, 300_000] {
+            let mut gathering = gathering();
+            while gathering.len() < expected {
+                let more = 1000.min(expected - gathering.len());
+                gathering.extend(&[1; 1000][..more], expected);
+            }
+            let last = if expected <= 2 * CHUNK { expected } else { expected % CHUNK };
+            assert_eq!((gathering.len(), gathering.data.capacity()), (expected, last));
+        }
+    }
+
+    #[test]
+    fn chunks_count_in_the_place_of_the_bytes_that_came() {
+        let budget = Arc::new(Budget::new(1 << 30, 1 << 30, 1).with_chunk(100));
+        let mut gathering = Gathering::new(budget.clone());
+        for _ in 0..50 {
+            gathering.charge_unfinished(60).unwrap();
+            gathering.extend(&[7; 60], 3000);
+        }
+        assert_eq!((gathering.len(), gathering.unfinished(), budget.unfinished()), (3000, 3000, 3000));
+        // Thirty chunks, whose bytes lie in blocks of 112, and two nodes and the one above them.
+        let data = gathering.settle().unwrap();
+        let cost = 30 * Chunk::cost(100) as u64;
+        assert!((cost..cost + 3 * 512).contains(&budget.used()), "{} beside {cost}", budget.used());
+        assert_eq!((data.to_vec(), budget.unfinished()), (vec![7; 3000], 0));
+        drop(data);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn data_that_nobody_wants_are_dropped_in_portions() {
+        let budget = Arc::new(Budget::new(1 << 30, 1 << 30, 1).with_chunk(100));
+        let mut gathering = Gathering::new(budget.clone());
+        gathering.charge_unfinished(100_000).unwrap();
+        gathering.extend(&[7; 100_000], 200_000);
+        let mut garbage = Garbage::new();
+        gathering.discard(&mut garbage);
+        assert!(budget.unfinished() == 0 && budget.used() > 90_000);
+        drop(garbage.take(100));
+        assert!(!garbage.is_empty() && budget.used() > 80_000);
+        while !garbage.is_empty() {
+            drop(garbage.take(100));
+        }
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn chunks_cut_as_the_records_take_their_places_and_others_are_copied() {
+        let budget = Arc::new(Budget::new(1 << 30, 1 << 30, 1).with_chunk(100));
+        for (start, offset) in [(0, 0), (50, 50), (250, 250), (0, 30), (99, 0), (1_000, 77)] {
+            let mut place = Kept::default();
+            place.write(0, &[1; 5000], &budget).unwrap();
+            let snapshot = place.snapshot();
+            let mut gathering = Gathering::new(budget.clone());
+            gathering.set_start(start);
+            gathering.charge_unfinished(3003).unwrap();
+            gathering.extend(&[2; 3003], 3003);
+            assert_eq!(gathering.starts_at(offset), start as usize == offset);
+            let mut garbage = Garbage::new();
+            let old = gathering.write_to(&mut place, offset, &mut garbage).unwrap();
+            garbage.discard(old);
+            let expected = [vec![1; offset], vec![2; 3003], vec![1; 5000 - 3003 - offset]].concat();
+            assert_eq!(place.snapshot().to_vec(), expected, "{start} {offset}");
+            assert_eq!(snapshot.to_vec(), vec![1; 5000]);
+            garbage.discard(snapshot);
+            garbage.discard(place.let_go(&budget));
+            while !garbage.is_empty() {
+                drop(garbage.take(100));
+            }
+            assert_eq!((budget.used(), budget.unfinished()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_copy_for_which_there_is_no_room_changes_nothing() {
+        let budget = Arc::new(Budget::new(25_000, 1 << 30, 1).with_chunk(100));
+        let mut place = Kept::default();
+        place.write(0, &[1; 5000], &budget).unwrap();
+        let snapshot = place.snapshot();
+        let mut gathering = Gathering::new(budget.clone());
+        gathering.set_start(1);
+        gathering.charge_unfinished(5000).unwrap();
+        gathering.extend(&[2; 5000], 5000);
+        let mut garbage = Garbage::new();
+        let refused = gathering.write_to(&mut place, 0, &mut garbage);
+        assert_eq!(refused, Err(Overrun::Total(25_000)));
+        assert_eq!(place.snapshot(), snapshot);
     }
 }

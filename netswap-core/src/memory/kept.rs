@@ -6,13 +6,15 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::block::Block;
+use super::charge::Purse;
 use super::data::FEW;
-use super::{Budget, Data, Overrun};
+use super::tree::Tree;
+use super::{Budget, Data, Garbage, Overrun, Piece};
 
-/// The data of a record: few bytes in a box of their own, more in a block that snapshots share.
+/// The data of a record: few bytes in a box of their own, more in a block that snapshots share, many in a tree of chunks.
 ///
-/// Writing to a block that somebody else holds writes to a copy. What is kept counts; it must be
-/// [let go](Self::let_go) in the end.
+/// Writing to what somebody else holds writes to a copy: of a block, or of the chunks that are touched. What is kept
+/// counts; it must be [let go](Self::let_go) in the end.
 pub(crate) enum Kept {
     Few(Box<[u8]>),
     Many(Arc<Block>),
@@ -30,7 +32,10 @@ impl Kept {
 
     /// Number of bytes.
     pub(crate) fn len(&self) -> usize {
-        self.as_ref().len()
+        match self {
+            Self::Few(bytes) => bytes.len(),
+            Self::Many(block) => block.len(),
+        }
     }
 
     /// The data as they are now.
@@ -48,19 +53,44 @@ impl Kept {
         }
     }
 
-    /// Judges whether the budget has room for what [`write`](Self::write) would add, with `len` bytes in the end.
+    /// The eight bytes at an offset, where there are as many.
+    pub(crate) fn number(&self, offset: usize) -> Option<[u8; 8]> {
+        if let Some(tree) = self.tree() {
+            let mut number = [0; 8];
+            let fits = offset.checked_add(8).is_some_and(|end| end <= tree.len());
+            return fits.then(|| {
+                tree.read(offset, &mut number);
+                number
+            });
+        }
+        self.flat().get(offset..)?.first_chunk().copied()
+    }
+
+    /// Judges whether the budget has room for what [`write`](Self::write) would add.
     ///
     /// # Errors
     ///
     /// The total would be passed.
-    pub(crate) fn allow_write(&self, len: usize, budget: &Budget) -> Result<(), Overrun> {
-        budget.allow(len.saturating_sub(self.own_charge()))
+    pub(crate) fn allow_write(&self, offset: usize, len: usize, budget: &Budget) -> Result<(), Overrun> {
+        budget.allow(self.cost_of_write(offset, len, budget))
+    }
+
+    fn cost_of_write(&self, offset: usize, len: usize, budget: &Budget) -> usize {
+        if let Some(tree) = self.tree() {
+            return tree.cost_of_write(offset, len);
+        }
+        let all = self.len().max(offset + len);
+        if all <= budget.flat_at_most() {
+            return all.saturating_sub(self.own_charge());
+        }
+        let tree = Tree::zeros(0, budget.chunk());
+        let cost = tree.cost_of_write(0, self.len()) + tree.cost_of_write(offset, len);
+        cost.saturating_sub(self.own_charge())
     }
 
     /// Writes bytes at an offset; the data grow as far as needed, and a gap is filled with zeros.
     ///
-    /// Only where somebody else holds the data are they copied, and the old ones given back to be dropped where it
-    /// suits. A block that grows gets an eighth of room more, counted, so that many small appends do not copy each time.
+    /// Only where somebody else holds the data are they copied, and an old block is given back to be dropped where it suits.
     ///
     /// # Errors
     ///
@@ -76,10 +106,20 @@ impl Kept {
         budget: &Arc<Budget>,
     ) -> Result<Data, Overrun> {
         let len = self.len().max(offset + bytes.len());
+        if self.tree().is_some() || len > budget.flat_at_most() {
+            let cost = self.cost_of_write(offset, bytes.len(), budget);
+            budget.charge(cost)?;
+            let mut purse = Purse::new(budget.clone());
+            purse.add(cost);
+            if let Some(tree) = self.make_tree(&mut purse) {
+                tree.write(offset, bytes, &mut purse);
+            }
+            return Ok(Data::default());
+        }
         let mut old = Data::default();
         if !self.grow_in_place(len, budget)? {
             let mut copy = Vec::with_capacity(len);
-            copy.extend_from_slice(self.as_ref());
+            copy.extend_from_slice(self.flat());
             copy.resize(len, 0);
             old = self.replace(copy, 0, budget)?;
         }
@@ -89,13 +129,102 @@ impl Kept {
         Ok(old)
     }
 
+    /// [Writes](Self::write) `len` bytes that lie in pieces, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed; the data stay as they were.
+    pub(super) fn write_pieces(
+        &mut self,
+        offset: usize,
+        len: usize,
+        mut next: impl FnMut() -> Option<Piece>,
+        budget: &Arc<Budget>,
+    ) -> Result<(), Overrun> {
+        let cost = self.cost_of_write(offset, len, budget);
+        budget.charge(cost)?;
+        let mut purse = Purse::new(budget.clone());
+        purse.add(cost);
+        if let Some(tree) = self.make_tree(&mut purse) {
+            let mut at = offset;
+            while let Some(piece) = next() {
+                tree.write(at, piece.as_ref(), &mut purse);
+                at += piece.as_ref().len();
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the bytes of a tree, from `start` on, into the place of those here, whatever their number in the same few
+    /// steps. The tree has nothing before `start`, and nobody else holds it.
+    pub(super) fn graft(&mut self, other: Tree, start: usize, purse: &mut Purse, garbage: &mut Garbage) {
+        if let Some(tree) = self.make_tree(purse) {
+            tree.graft(other, start, purse, garbage);
+        }
+    }
+
+    /// The tree of chunks, which a block becomes.
+    fn make_tree(&mut self, purse: &mut Purse) -> Option<&mut Tree> {
+        if self.tree().is_none() {
+            let mut tree = Tree::zeros(0, purse.budget().chunk());
+            tree.write(0, self.flat(), purse);
+            self.become_tree(tree, purse.budget());
+        }
+        match self {
+            Self::Many(block) => match Arc::get_mut(block) {
+                Some(Block::Tree(tree)) => Some(tree),
+                _ => None,
+            },
+            Self::Few(_) => None,
+        }
+    }
+
+    /// Puts a tree into the place of these data, which are given back.
+    pub(super) fn become_tree(&mut self, tree: Tree, budget: &Budget) -> Data {
+        match core::mem::replace(self, Self::Many(Arc::new(Block::Tree(tree)))) {
+            Self::Few(bytes) => {
+                budget.release(bytes.len());
+                Data::default()
+            }
+            Self::Many(block) => Data::whole(block),
+        }
+    }
+
+    fn tree(&self) -> Option<&Tree> {
+        match self {
+            Self::Many(block) => match &**block {
+                Block::Tree(tree) => Some(tree),
+                Block::Flat(_) => None,
+            },
+            Self::Few(_) => None,
+        }
+    }
+
+    /// The bytes, where they are no tree.
+    fn flat(&self) -> &[u8] {
+        match self {
+            Self::Few(bytes) => bytes,
+            Self::Many(block) => block.bytes(),
+        }
+    }
+
+    /// Where its bytes lie.
+    #[cfg(test)]
+    pub(crate) fn flat_at(&self) -> *const u8 {
+        self.flat().as_ptr()
+    }
+
     /// Makes the data `len` bytes where they are, if that can be.
     fn grow_in_place(&mut self, len: usize, budget: &Budget) -> Result<bool, Overrun> {
         match self {
             Self::Few(bytes) => Ok(bytes.len() == len),
             Self::Many(block) => match Arc::get_mut(block) {
-                Some(block) => block.grow(len, budget).map(|()| true),
-                None => Ok(false),
+                Some(Block::Flat(flat)) => {
+                    budget.charge(len.saturating_sub(flat.bytes.len()))?;
+                    flat.grow(len);
+                    Ok(true)
+                }
+                _ => Ok(false),
             },
         }
     }
@@ -104,17 +233,22 @@ impl Kept {
     fn own(&mut self) -> Option<&mut [u8]> {
         match self {
             Self::Few(bytes) => Some(bytes),
-            Self::Many(block) => Arc::get_mut(block).map(|block| &mut block.bytes[..]),
+            Self::Many(block) => match Arc::get_mut(block) {
+                Some(Block::Flat(flat)) => Some(&mut flat.bytes),
+                _ => None,
+            },
         }
     }
 
-    /// Writes bytes in the place of as many others, where nobody else holds them and no room is left; whether it did.
+    /// Writes bytes in the place of as many others, where nobody else holds them; whether it did.
     pub(super) fn overwrite(&mut self, bytes: &[u8]) -> bool {
-        let fits = self.len() == bytes.len() && self.own_charge() == bytes.len();
-        if fits && let Some(own) = self.own() {
-            own.copy_from_slice(bytes);
+        match self.own() {
+            Some(own) if own.len() == bytes.len() => {
+                own.copy_from_slice(bytes);
+                true
+            }
+            _ => false,
         }
-        fits
     }
 
     /// Puts bytes, of which the budget counts `charged` already, in the place of these, which are given back. Unless
@@ -124,6 +258,32 @@ impl Kept {
     ///
     /// The budget's total would be passed; these stay as they were, and nothing is charged for the others.
     pub(super) fn replace(
+        &mut self,
+        bytes: Vec<u8>,
+        charged: usize,
+        budget: &Arc<Budget>,
+    ) -> Result<Data, Overrun> {
+        let need = bytes.len();
+        if let Some(tree) = self.tree() {
+            let more = need.saturating_sub(charged);
+            // The tree is released in portions, a moment later.
+            if tree.freed_by_dropping(more) >= more {
+                budget.total.force(more);
+            } else if let Err(overrun) = budget.charge(more) {
+                budget.release(charged);
+                return Err(overrun);
+            }
+            budget.release(charged.saturating_sub(need));
+        } else {
+            return self.replace_flat(bytes, charged, budget);
+        }
+        match core::mem::replace(self, Self::new(bytes, budget)) {
+            Self::Many(block) => Ok(Data::whole(block)),
+            Self::Few(_) => Ok(Data::default()),
+        }
+    }
+
+    fn replace_flat(
         &mut self,
         bytes: Vec<u8>,
         charged: usize,
@@ -144,9 +304,9 @@ impl Kept {
             Self::Many(mut block) => {
                 // What it counted was taken over, if it was ours alone.
                 if own > 0
-                    && let Some(block) = Arc::get_mut(&mut block)
+                    && let Some(Block::Flat(flat)) = Arc::get_mut(&mut block)
                 {
-                    block.give_up_charge();
+                    flat.give_up_charge();
                 }
                 Ok(Data::whole(block))
             }
@@ -154,7 +314,7 @@ impl Kept {
     }
 
     /// The record ends: these bytes no longer count, unless somebody else holds them; they are given back to be dropped
-    /// where it suits.
+    /// where it suits. Those of a tree count until then.
     pub(crate) fn let_go(mut self, budget: &Arc<Budget>) -> Data {
         // Replaced by nothing, which needs no room.
         self.replace(Vec::new(), 0, budget).unwrap_or_default()
@@ -171,11 +331,25 @@ impl Kept {
         }
     }
 
-    /// What the budget would get back if this holder let go.
-    pub(super) fn own_charge(&self) -> usize {
+    /// Judges whether data of `need` bytes, of which the budget counts `charged`, fit in the place of these.
+    ///
+    /// # Errors
+    ///
+    /// The total would be passed.
+    pub(super) fn allow_replace(&self, need: usize, charged: usize, budget: &Budget) -> Result<(), Overrun> {
+        let more = need.saturating_sub(charged);
+        match self.tree() {
+            Some(tree) if tree.freed_by_dropping(more) >= more => Ok(()),
+            Some(_) => budget.allow(more),
+            None => budget.allow(more.saturating_sub(self.own_charge())),
+        }
+    }
+
+    /// What the budget would get back at once if this holder let go of a block.
+    fn own_charge(&self) -> usize {
         match self {
             Self::Few(bytes) => bytes.len(),
-            Self::Many(block) if Arc::strong_count(block) == 1 => block.charged(),
+            Self::Many(block) if Arc::strong_count(block) == 1 => block.bytes().len(),
             Self::Many(_) => 0,
         }
     }
@@ -187,15 +361,6 @@ impl Default for Kept {
     }
 }
 
-impl AsRef<[u8]> for Kept {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Few(bytes) => bytes,
-            Self::Many(block) => &block.bytes,
-        }
-    }
-}
-
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Kept({} bytes)", self.len())
@@ -204,6 +369,8 @@ impl fmt::Debug for Kept {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     fn budget() -> Arc<Budget> {
@@ -215,15 +382,15 @@ mod tests {
         let budget = budget();
         let mut kept = Kept::default();
         kept.write(0, &[1; 100], &budget).unwrap();
-        let at = kept.as_ref().as_ptr();
+        let at = kept.flat().as_ptr();
         kept.write(50, &[2; 10], &budget).unwrap();
-        assert_eq!((kept.as_ref().as_ptr(), budget.used()), (at, 100));
+        assert_eq!((kept.flat().as_ptr(), budget.used()), (at, 100));
 
         let snapshot = kept.snapshot();
         let old = kept.write(0, &[3], &budget).unwrap();
-        assert_ne!(kept.as_ref().as_ptr(), at);
-        assert_eq!((snapshot.as_ref()[0], old.as_ref()[0], kept.as_ref()[0]), (1, 1, 3));
-        assert_eq!((kept.as_ref()[55], budget.used()), (2, 200));
+        assert_ne!(kept.flat().as_ptr(), at);
+        assert_eq!((snapshot.as_slice().unwrap()[0], old.as_slice().unwrap()[0], kept.flat()[0]), (1, 1, 3));
+        assert_eq!((kept.flat()[55], budget.used()), (2, 200));
         drop((snapshot, old));
         assert_eq!(budget.used(), 100);
         drop(kept.let_go(&budget));
@@ -231,26 +398,45 @@ mod tests {
     }
 
     #[test]
-    fn growth_fills_gaps_and_counts_its_room() {
+    fn growth_fills_gaps_and_takes_no_more_room_than_it_needs() {
         let budget = budget();
         let mut kept = Kept::default();
         kept.write(4, &[1], &budget).unwrap();
-        assert_eq!((kept.as_ref(), budget.used()), (&[0, 0, 0, 0, 1][..], 5));
-        kept.write(79, &[2], &budget).unwrap();
-        assert_eq!((kept.len(), budget.used()), (80, 80), "a block with no room yet");
-        kept.write(80, &[3], &budget).unwrap();
-        assert_eq!((kept.len(), budget.used()), (81, 81 + 81 / 8));
-        let before = budget.used();
-        kept.write(81, &[3; 10], &budget).unwrap();
-        assert_eq!(budget.used(), before, "the room was there");
-
-        // Where an eighth more does not fit, what is needed does; and where that does not, nothing changes.
-        kept.write(999, &[4], &budget).unwrap();
-        assert_eq!((kept.len(), budget.used()), (1000, 1000));
+        assert_eq!((kept.flat(), budget.used()), (&[0, 0, 0, 0, 1][..], 5));
+        for len in [80, 81, 91, 1000] {
+            kept.write(len - 1, &[2], &budget).unwrap();
+            assert_eq!((kept.len(), budget.used()), (len, len as u64));
+        }
         assert_eq!(kept.write(1000, &[5], &budget).err(), Some(Overrun::Total(1000)));
-        assert_eq!((kept.len(), kept.as_ref()[999]), (1000, 4));
+        assert_eq!((kept.len(), kept.flat()[999]), (1000, 2));
         drop(kept.let_go(&budget));
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_block_that_grows_becomes_a_tree() {
+        let budget = Arc::new(Budget::new(1 << 20, 0, 0).with_chunk(50));
+        for old in [0, 64, 65, 100] {
+            let mut kept = Kept::default();
+            kept.replace(vec![1; old], 0, &budget).unwrap();
+            let snapshot = kept.snapshot();
+            kept.allow_write(150, 8, &budget).unwrap();
+            kept.write(150, &7_u64.to_be_bytes(), &budget).unwrap();
+            assert!(kept.tree().is_some());
+            assert_eq!((kept.number(150), kept.number(151)), (Some(7_u64.to_be_bytes()), None));
+            let expected = [vec![1; old], vec![0; 157 - old], vec![7]].concat();
+            assert_eq!((kept.snapshot().to_vec(), snapshot.to_vec()), (expected, vec![1; old]));
+            // What shrinks fits, though the tree counts until it is dropped.
+            drop(snapshot);
+            budget.charge((1 << 20) - budget.used() as usize).unwrap();
+            let tree = kept.replace(vec![2; 100], 0, &budget).unwrap();
+            assert_eq!((kept.len(), budget.used()), (100, (1 << 20) + 100));
+            drop(tree);
+            assert!(budget.used() < 1 << 20);
+            budget.release((budget.used() - 100) as usize);
+            drop(kept.let_go(&budget));
+            assert_eq!(budget.used(), 0);
+        }
     }
 
     #[test]
@@ -260,7 +446,7 @@ mod tests {
         assert!(!kept.overwrite(&[1]));
         kept.replace([1; 60].into(), 0, &budget).unwrap();
         assert!(kept.overwrite(&[2; 60]) && !kept.overwrite(&[3; 61]));
-        assert_eq!((kept.as_ref(), budget.used()), (&[2; 60][..], 60));
+        assert_eq!((kept.flat(), budget.used()), (&[2; 60][..], 60));
         kept.replace([3; 64].into(), 0, &budget).unwrap();
         assert_eq!(kept.write(0, &[4; 71], &budget), Err(Overrun::Total(70)));
         kept.write(60, &[4; 10], &budget).unwrap();
@@ -282,8 +468,8 @@ mod tests {
         for len in [5, 100] {
             let mut kept = Kept::default();
             kept.replace((0..len).collect(), 0, &budget).unwrap();
-            assert_eq!(kept.slice(1, 3).as_ref(), [1, 2, 3]);
-            assert_eq!(kept.slice(3, u32::MAX).as_ref(), (3..len).collect::<Vec<_>>());
+            assert_eq!(kept.slice(1, 3).to_vec(), [1, 2, 3]);
+            assert_eq!(kept.slice(3, u32::MAX).to_vec(), (3..len).collect::<Vec<_>>());
             assert!(kept.slice(len.into(), 1).is_empty() && kept.slice(u32::MAX, u32::MAX).is_empty());
         }
     }

@@ -4,22 +4,31 @@
 //! hold (docs/PROTOCOL.md §7, total bytes). It can be shared between threads.
 
 mod block;
+mod charge;
+mod chunk;
 mod data;
+mod garbage;
 mod gathering;
 mod kept;
 mod payload;
+mod piece;
 mod places;
+mod tree;
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+pub(crate) use chunk::CHUNK;
 pub use data::Data;
+pub(crate) use data::{FEW, Unread};
+pub use garbage::{Garbage, Portion};
 pub use gathering::Gathering;
 pub(crate) use gathering::extend;
 pub(crate) use kept::Kept;
 pub use payload::Payload;
+pub(crate) use piece::Piece;
 pub(crate) use places::Places;
+pub(crate) use tree::Pieces;
 
-use crate::config::AHEAD;
 use crate::error::{Quota, Refusal};
 
 /// How many bytes a server may hold, and how many it does.
@@ -27,10 +36,10 @@ use crate::error::{Quota, Refusal};
 pub struct Budget {
     total: Gauge,
     unfinished: Gauge,
-    /// Room of unfinished requests beyond as much as has arrived.
-    ahead: Gauge,
     /// Not bytes, but places in tables and queues.
     places: Gauge,
+    /// Bytes of a chunk.
+    chunk: usize,
 }
 
 #[derive(Debug)]
@@ -66,9 +75,26 @@ impl Budget {
         Self {
             total: Gauge::new(total),
             unfinished: Gauge::new(unfinished),
-            ahead: Gauge::new(unfinished / AHEAD),
             places: Gauge::new(places),
+            chunk: CHUNK,
         }
+    }
+
+    /// Has large records cut into chunks of so many bytes, for tests with few of them: from 1 to what is usual.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_chunk(self, chunk: usize) -> Self {
+        Self { chunk: chunk.clamp(1, CHUNK), ..self }
+    }
+
+    /// Bytes of a chunk.
+    pub(crate) fn chunk(&self) -> usize {
+        self.chunk
+    }
+
+    /// Bytes up to which a record's data lie in one block.
+    pub(crate) fn flat_at_most(&self) -> usize {
+        (2 * self.chunk).max(FEW)
     }
 
     /// Bytes in use, of records, unfinished requests and replies.

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::{Budget, Data, Gathering, Kept, Overrun};
+use super::{Budget, Data, Garbage, Gathering, Kept, Overrun};
 
 /// The data of a request that is complete.
 pub enum Payload<'a> {
@@ -42,15 +42,23 @@ impl Payload<'_> {
         }
     }
 
-    /// The bytes, to be written somewhere.
+    /// Judges whether a limit was passed when its last bytes came.
     ///
     /// # Errors
     ///
-    /// A limit was passed when their last came.
-    pub fn bytes(&self) -> Result<&[u8], Overrun> {
+    /// It was.
+    pub fn check(&self) -> Result<(), Overrun> {
         match self {
-            Self::Whole(bytes) => Ok(bytes),
-            Self::Gathered(gathering) => gathering.bytes(),
+            Self::Whole(_) => Ok(()),
+            Self::Gathered(gathering) => gathering.check(),
+        }
+    }
+
+    /// The bytes, where they lie together.
+    pub(crate) fn as_slice(&self) -> Option<&[u8]> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Gathered(gathering) => gathering.as_slice(),
         }
     }
 
@@ -73,8 +81,45 @@ impl Payload<'_> {
     /// It would, or the last bytes did.
     pub(crate) fn fits_in_place_of(&self, place: &Kept, budget: &Budget) -> Result<(), Overrun> {
         match self {
-            Self::Whole(bytes) => budget.allow(bytes.len().saturating_sub(place.own_charge())),
+            Self::Whole(bytes) => place.allow_replace(bytes.len(), 0, budget),
             Self::Gathered(gathering) => gathering.fits_in_place_of(place),
+        }
+    }
+
+    /// Judges whether the budget has room for what [`write_to`](Self::write_to) would add.
+    ///
+    /// # Errors
+    ///
+    /// It has not, or the last bytes passed the total.
+    pub(crate) fn may_be_written_to(
+        &self,
+        place: &Kept,
+        offset: usize,
+        budget: &Budget,
+    ) -> Result<(), Overrun> {
+        self.check_total()?;
+        match self {
+            // Its chunks count already.
+            Self::Gathered(gathering) if gathering.starts_at(offset) => Ok(()),
+            _ => place.allow_write(offset, self.len(), budget),
+        }
+    }
+
+    /// Writes these bytes at an offset of a record. What was there is given back to be dropped where it suits.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed, or a limit was when its last bytes came; the record stays as it was.
+    pub(crate) fn write_to(
+        self,
+        place: &mut Kept,
+        offset: usize,
+        budget: &Arc<Budget>,
+        garbage: &mut Garbage,
+    ) -> Result<Data, Overrun> {
+        match self {
+            Self::Whole(bytes) => place.write(offset, bytes, budget),
+            Self::Gathered(gathering) => gathering.write_to(place, offset, garbage),
         }
     }
 

@@ -7,7 +7,7 @@ use super::standing::Read;
 use crate::config::RECORD_OVERHEAD;
 use crate::engine::{Engine, Execution, Incident, Peer, Post, Told};
 use crate::error::Refusal;
-use crate::memory::{Data, Kept, Overrun, Payload};
+use crate::memory::{Data, Garbage, Kept, Overrun, Payload};
 use crate::time::Instant;
 use crate::types::{Access, Owner, Version, Xid};
 use crate::wire::{Ending, Identity, Reply, Request, Stat};
@@ -15,15 +15,20 @@ use crate::wire::{Ending, Identity, Reply, Request, Stat};
 pub(super) type Answer = Result<Reply<Data>, Refusal>;
 
 impl Engine for Store {
-    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<(), Refusal> {
+    fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<u32, Refusal> {
         self.expire(now);
-        self.trash.clear();
-        self.check(peer.owner, request, |len| *len as usize).map(|_| ())
+        self.drop_garbage();
+        let slot = self.check(peer.owner, request, |len| *len as usize)?;
+        Ok(match request {
+            Request::WriteRange { offset, .. } => *offset,
+            Request::Append { .. } => self.record(slot.ok_or(Refusal::AddressFault)?)?.data.len() as u32,
+            _ => 0,
+        })
     }
 
     fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
         let done = self.serve(peer, xid, request, now);
-        self.trash.clear();
+        self.drop_garbage();
         done
     }
 
@@ -41,7 +46,12 @@ impl Engine for Store {
 
     fn depart(&mut self, peer: Peer, now: Instant) {
         Store::depart(self, peer.id, now);
-        self.trash.clear();
+        self.drop_garbage();
+    }
+
+    fn discard(&mut self, garbage: &mut Garbage) {
+        self.add_garbage(garbage);
+        self.drop_garbage();
     }
 
     fn note(&mut self, incident: Incident) {
@@ -50,7 +60,7 @@ impl Engine for Store {
 }
 
 impl Store {
-    /// Carries out a complete request. What it made superfluous is left in the [trash](Self::take_trash), and whom it
+    /// Carries out a complete request. What it made superfluous is left in the [garbage](Self::take_garbage), and whom it
     /// concerns besides is [told](Self::take_woken).
     pub fn serve(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
         self.expire(now);
@@ -101,8 +111,8 @@ impl Store {
             Request::UpdateRecordPermissions { access, .. } => self.set_access(slot?, access),
             Request::ReplaceRecord { data, .. } => self.replace(slot?, None, data),
             Request::CompareAndReplace { version, data, .. } => self.replace(slot?, Some(version), data),
-            Request::WriteRange { offset, data, .. } => self.write_range(slot?, offset, &data),
-            Request::Append { data, .. } => self.append(slot?, &data),
+            Request::WriteRange { offset, data, .. } => self.write_range(slot?, offset, data),
+            Request::Append { data, .. } => self.append(slot?, data),
             Request::FetchAdd { offset, delta, .. } => self.fetch_add(slot?, offset, delta),
             Request::DeleteRecord { .. } => {
                 self.end(slot?, Ending::Deleted);
@@ -185,7 +195,7 @@ impl Store {
         data.fits_in_place_of(&record.data, &self.budget)?;
         self.owners.allow(Some(record.owner), after.saturating_sub(before), 0, &self.config.limits)?;
         // The quotas come before the version, those that its last bytes passed too.
-        data.bytes()?;
+        data.check()?;
         if expected.is_some_and(|expected| expected != record.version) {
             return Err(Refusal::VersionMismatch { current: record.version });
         }
@@ -252,8 +262,9 @@ mod tests {
     use crate::config::{Config, Limits};
     use crate::error::Quota;
     use crate::identity::IdentityKey;
+    use crate::memory::CHUNK;
+    use crate::store::Admission;
     use crate::store::slab::Slot;
-    use crate::store::{Admission, TRASH_FROM};
     use crate::types::Pointer;
     use crate::wire::Lifetime;
 
@@ -300,24 +311,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_large_is_left_to_be_dropped_and_who_has_mail_to_be_called() {
+    fn large_data_is_dropped_after_the_call_and_watchers_are_woken() {
         let (mut store, peer) = store();
-        for (len, left) in [(TRASH_FROM - 1, 0), (TRASH_FROM, 1)] {
-            let data = vec![7; len];
+        for (len, left) in [(2 * CHUNK, 0), (2 * CHUNK + 1, 2 * CHUNK)] {
             let mut serve = |xid, request| match store.serve(peer, Xid(xid), request, Instant::ZERO) {
                 Execution::Done(reply) => reply,
                 other => panic!("{other:?}"),
             };
-            let create = Request::CreateRecord { access: Access::READ, data: Payload::Whole(&data) };
+            let create = Request::CreateRecord { access: Access::READ, data: Payload::Whole(b"") };
             let Reply::Created(pointer) = serve(1, create) else { panic!("it is not created") };
-            serve(2, Request::WatchRecord { pointer, push: false });
+            let data = vec![7; len];
+            serve(2, Request::WriteRange { pointer, offset: 0, data: Payload::Whole(&data) });
+            serve(3, Request::WatchRecord { pointer, push: false });
             assert!(!store.leaves_something());
-            store.serve(peer, Xid(3), Request::DeleteRecord { pointer }, Instant::ZERO);
+            store.serve(peer, Xid(4), Request::DeleteRecord { pointer }, Instant::ZERO);
             assert!(store.leaves_something());
             assert_eq!(store.take_woken(), [peer.id]);
-            assert_eq!(store.leaves_something(), left > 0);
-            assert_eq!(store.take_trash().len(), left);
-            assert!(!store.leaves_something());
+            assert_eq!((store.leaves_something(), store.has_garbage()), (left > 0, left > 0));
+            assert_eq!(store.poll_timeout(), (left > 0).then_some(Instant::ZERO));
+            assert!(store.budget.used() >= left as u64);
+            drop(store.take_garbage());
+            assert!(!store.leaves_something() && store.budget.used() == 0);
             store.take_mail(peer.id, None);
         }
     }

@@ -37,13 +37,13 @@ pub(crate) use standing::LAST_AT_MOST;
 use crate::config::{Config, ConfigError, MOST_TURNED_AWAY, RECORD_OVERHEAD};
 use crate::engine::{ConnectionId, Peer};
 use crate::error::{Quota, Refusal};
-use crate::memory::{Budget, Data};
+use crate::memory::{Budget, Data, Garbage, Portion};
 use crate::time::Instant;
 use crate::types::Owner;
 use crate::wire::Ending;
 
-/// Data from this many bytes on are worth dropping outside a lock.
-const TRASH_FROM: usize = 64 * 1024;
+/// Chunks of data that are dropped at a time.
+const PORTION: usize = 256;
 
 /// All records of a server and all that is known of their owners.
 ///
@@ -51,7 +51,7 @@ const TRASH_FROM: usize = 64 * 1024;
 /// seed the same calls give the same answers.
 ///
 /// As an [`Engine`](crate::engine::Engine) it frees at once what a request made superfluous. Giving back a large block takes the system
-/// milliseconds, so behind a lock use [`serve`](Self::serve), and drop [`take_trash`](Self::take_trash) after unlocking.
+/// milliseconds, so behind a lock use [`serve`](Self::serve), and drop [`take_garbage`](Self::take_garbage) after unlocking.
 #[derive(Debug)]
 pub struct Store {
     config: Arc<Config>,
@@ -64,8 +64,8 @@ pub struct Store {
     lifetimes: Lifetimes,
     pointers: Pointers,
     counters: Counters,
-    /// Large data that no record holds any more.
-    trash: Vec<Data>,
+    /// Large data that no record and no connection holds any more.
+    garbage: Garbage,
     /// Connections for which there is mail.
     woken: Vec<ConnectionId>,
 }
@@ -101,11 +101,10 @@ impl Store {
         let pointers = Pointers::new(config.seed);
         let hasher = FixedState::with_seed(pointers.hash_seed());
         Ok(Self {
-            budget: Arc::new(Budget::new(
-                config.limits.total,
-                config.limits.unfinished,
-                config.limits.places,
-            )),
+            budget: Arc::new(
+                Budget::new(config.limits.total, config.limits.unfinished, config.limits.places)
+                    .with_chunk(config.chunk),
+            ),
             records: Records::new(hasher.clone()),
             owners: Owners::new(hasher.clone()),
             connections: HashMap::with_hasher(hasher),
@@ -114,7 +113,7 @@ impl Store {
             lifetimes: Lifetimes::default(),
             pointers,
             counters: Counters::default(),
-            trash: Vec::new(),
+            garbage: Garbage::new(),
             woken: Vec::new(),
             config: Arc::new(config),
         })
@@ -206,6 +205,9 @@ impl Store {
     /// When something ends next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.garbage.is_empty() {
+            return Some(Instant::ZERO);
+        }
         self.lifetimes.next()
     }
 
@@ -214,23 +216,38 @@ impl Store {
         self.expire(now);
     }
 
-    /// Whether there is [trash](Self::take_trash), or [somebody to be called](Self::take_woken).
+    /// Whether there is [garbage](Self::take_garbage), or [somebody to be called](Self::take_woken).
     #[must_use]
     pub fn leaves_something(&self) -> bool {
-        !self.trash.is_empty() || !self.woken.is_empty()
+        !self.garbage.is_empty() || !self.woken.is_empty()
     }
 
-    /// Large data that no record holds any more, to be dropped where nobody waits for it. They no longer count, unless
-    /// replies hold them still.
+    /// Whether there is large data to be dropped.
     #[must_use]
-    pub fn take_trash(&mut self) -> Vec<Data> {
-        core::mem::take(&mut self.trash)
+    pub fn has_garbage(&self) -> bool {
+        !self.garbage.is_empty()
+    }
+
+    /// A portion of the large data that nothing holds any more, to be dropped where nobody waits for it. They count until
+    /// then.
+    #[must_use]
+    pub fn take_garbage(&mut self) -> Portion {
+        self.garbage.take(PORTION)
+    }
+
+    /// A connection hands over what it has to drop.
+    pub fn add_garbage(&mut self, garbage: &mut Garbage) {
+        self.garbage.append(garbage);
+    }
+
+    fn drop_garbage(&mut self) {
+        if !self.garbage.is_empty() {
+            drop(self.garbage.take(PORTION));
+        }
     }
 
     fn discard(&mut self, data: Data) {
-        if data.len() >= TRASH_FROM {
-            self.trash.push(data);
-        }
+        self.garbage.discard(data);
     }
 
     fn refuse_connection(&self, owner: Owner) -> Option<Refusal> {
@@ -248,6 +265,8 @@ impl Store {
     fn expire(&mut self, now: Instant) {
         if self.lifetimes.next().is_some_and(|due| due <= now) {
             self.end_all_due(now);
+            // What they had is to be free for the request that follows, as far as a portion goes.
+            self.drop_garbage();
         }
     }
 

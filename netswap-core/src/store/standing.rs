@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::Store;
+use super::ranges::Part;
 use super::record::Record;
 use super::records::Records;
 use super::slab::Slot;
@@ -225,7 +226,7 @@ impl Store {
     }
 
     /// The data of a record were written, a part of them or all. Whoever waits for them gets them.
-    pub(super) fn announce_write(&mut self, slot: Slot, part: Option<(u32, &[u8])>) {
+    pub(super) fn announce_write(&mut self, slot: Slot, part: Option<Part<'_>>) {
         let budget = &self.budget;
         let told = self.records.edit_any(slot, |record, more| {
             let Standing { watches, waiting } = &mut more.standing;
@@ -233,7 +234,7 @@ impl Store {
             // The first data of a reserved record are all of it.
             let part = part.filter(|_| version != Version::FIRST);
             let part = part.filter(|_| watches.values().any(|it| it.push && it.news.written.is_none()));
-            let part = part.and_then(|(offset, bytes)| Some((offset, Data::copy(bytes, budget).ok()?)));
+            let part = part.and_then(|part| part.data(record, budget));
             let answers: Vec<_> = core::mem::take(waiting)
                 .into_iter()
                 .map(|((id, xid), wait)| (id, xid, wait.read.answer(record)))

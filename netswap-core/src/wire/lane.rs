@@ -1,9 +1,9 @@
 //! One message on its way into the output's window.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use bytes::Bytes;
-
+use crate::memory::{Data, Piece, Pieces, Unread};
 use crate::types::Xid;
 use crate::wire::message::Operands;
 use crate::wire::packet::{FULL_PACKET, HEADER_LEN, Header, MAX_PAYLOAD};
@@ -26,7 +26,9 @@ pub(super) struct Lane {
     operands: Operands,
     operands_taken: bool,
     chunks: VecDeque<Chunk>,
-    /// Bytes in `chunks` together.
+    /// What was given and is in no chunk yet.
+    rest: Option<Box<Pieces>>,
+    /// Bytes that were given and are not in the window.
     chunks_len: usize,
 }
 
@@ -40,25 +42,49 @@ struct Chunk {
 
 impl Lane {
     pub(super) fn new(next: Header, operands: Operands) -> Self {
-        Self { next, operands, operands_taken: false, chunks: VecDeque::new(), chunks_len: 0 }
+        Self { next, operands, operands_taken: false, chunks: VecDeque::new(), rest: None, chunks_len: 0 }
     }
 
     pub(super) fn xid(&self) -> Xid {
         self.next.xid
     }
 
-    /// Gives more data.
-    pub(super) fn give(&mut self, bytes: Bytes, window: &mut Window) {
-        if !bytes.is_empty() {
-            self.chunks_len += bytes.len();
-            let end = bytes.len();
-            self.chunks.push_back(Chunk { source: window.keep(bytes), at: 0, end });
+    /// Gives more data. Behind data that do not lie together none may follow.
+    pub(super) fn give(&mut self, data: Data, window: &mut Window) {
+        if data.is_empty() {
+            return;
+        }
+        self.chunks_len += data.len();
+        match data.unread() {
+            Unread::Piece(piece) => self.add_chunk(piece, window),
+            Unread::Pieces(pieces) => self.rest = Some(pieces),
         }
     }
 
+    fn add_chunk(&mut self, piece: Piece, window: &mut Window) {
+        let end = piece.as_ref().len();
+        self.chunks.push_back(Chunk { source: window.keep(piece), at: 0, end });
+    }
+
+    /// The chunk that comes next.
+    fn next_chunk(&mut self, window: &mut Window) -> Option<&mut Chunk> {
+        if self.chunks.is_empty()
+            && let Some(rest) = &mut self.rest
+        {
+            match rest.next(&mut window.garbage) {
+                Some(piece) => self.add_chunk(piece, window),
+                None => self.rest = None,
+            }
+        }
+        self.chunks.front_mut()
+    }
+
     /// Gives up what is not in the window.
-    pub(super) fn cancel(&self, window: &mut Window) {
-        self.chunks.iter().for_each(|chunk| window.let_go(chunk.source));
+    pub(super) fn cancel(&mut self, window: &mut Window) {
+        self.chunks.drain(..).for_each(|chunk| window.let_go(chunk.source));
+        if let Some(mut rest) = self.rest.take() {
+            rest.let_go(&mut window.garbage);
+        }
     }
 
     pub(super) fn unsent(&self) -> Unsent {
@@ -106,7 +132,7 @@ impl Lane {
         }
         self.chunks_len -= left;
         while left > 0
-            && let Some(chunk) = self.chunks.front_mut()
+            && let Some(chunk) = self.next_chunk(window)
         {
             let len = left.min(chunk.end - chunk.at);
             window.refer(chunk.source, chunk.at, len);
@@ -116,25 +142,31 @@ impl Lane {
         }
     }
 
-    /// Moves full packets into the window as long as it has room for them among `most` bytes: those after the first and
-    /// before the last that have the bytes of one source, and the last where it comes right behind them. Whether there were
-    /// any.
+    /// Moves packets after the first into the window as long as it has room for them among `most` bytes: full ones that have
+    /// the bytes of one source together. Whether there were any.
     pub(super) fn take_run(&mut self, window: &mut Window, most: usize) -> bool {
-        let Some(chunk) = self.chunks.front_mut().filter(|_| self.operands_taken) else { return false };
-        let before_last = (self.next.remaining as usize).saturating_sub(1) / MAX_PAYLOAD;
-        let room = most.saturating_sub(window.len()) / FULL_PACKET;
-        let packets = room.min(before_last).min((chunk.end - chunk.at) / MAX_PAYLOAD);
-        if packets == 0 {
+        if !self.operands_taken {
             return false;
         }
-        self.next = window.add_packets(self.next, packets, chunk.source, chunk.at);
-        chunk.at += packets * MAX_PAYLOAD;
-        self.chunks_len -= packets * MAX_PAYLOAD;
-        self.drop_empty_chunk(window);
-        if self.next.is_last() && self.is_ready() && window.has_room(most) {
-            self.take_packet(window);
+        let mut any = false;
+        while !self.is_over() && self.is_ready() && window.has_room(most) {
+            let before_last = (self.next.remaining as usize).saturating_sub(1) / MAX_PAYLOAD;
+            let room = (most - window.len()) / FULL_PACKET;
+            let next = self.next;
+            match self.next_chunk(window) {
+                Some(chunk) if before_last > 0 && chunk.end - chunk.at >= MAX_PAYLOAD => {
+                    let packets = room.min(before_last).min((chunk.end - chunk.at) / MAX_PAYLOAD);
+                    let (source, at) = (chunk.source, chunk.at);
+                    chunk.at += packets * MAX_PAYLOAD;
+                    self.next = window.add_packets(next, packets, source, at);
+                    self.chunks_len -= packets * MAX_PAYLOAD;
+                    self.drop_empty_chunk(window);
+                }
+                _ => self.take_packet(window),
+            }
+            any = true;
         }
-        true
+        any
     }
 
     fn drop_empty_chunk(&mut self, window: &mut Window) {

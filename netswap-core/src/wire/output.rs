@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::memory::{Data, Garbage};
 use crate::types::Xid;
 use crate::wire::lane::{Lane, Unsent};
 use crate::wire::message::Message;
@@ -58,19 +59,24 @@ impl Output {
     /// Queues a message; it is cut into packets on its way out.
     ///
     /// The payload must be shorter than 2^32 bytes; what is beyond is not sent.
-    pub fn push<B: AsRef<[u8]> + Into<Bytes>>(&mut self, xid: Xid, message: Message<B>) {
+    pub fn push<B: Into<Data>>(&mut self, xid: Xid, message: Message<B>) {
         let Message { opcode, access, operands, body } = message;
-        let payload = operands.as_slice().len() + body.as_ref().len();
+        let body = body.into();
+        let payload = operands.as_slice().len() + body.len();
         let remaining = u32::try_from(payload).unwrap_or(u32::MAX);
         let next = Header { xid, remaining, opcode, access };
-        if self.lanes.is_empty() && next.is_last() && self.window.has_room(WINDOW) {
-            self.window.copy_all([&next.encode(), operands.as_slice(), body.as_ref()]);
+        if self.lanes.is_empty()
+            && next.is_last()
+            && self.window.has_room(WINDOW)
+            && let Some(bytes) = body.as_slice()
+        {
+            self.window.copy_all([&next.encode(), operands.as_slice(), bytes]);
             self.len += (HEADER_LEN + payload) as u64;
             self.end_message(xid);
             return;
         }
         let mut lane = Lane::new(next, operands);
-        lane.give(body.into(), &mut self.window);
+        lane.give(body, &mut self.window);
         self.enqueue(lane);
     }
 
@@ -93,7 +99,7 @@ impl Output {
             return false;
         };
         bytes.truncate(lane.missing());
-        lane.give(bytes, &mut self.window);
+        lane.give(bytes.into(), &mut self.window);
         self.len += self.sendable(xid) - before;
         self.fill_window();
         true
@@ -130,15 +136,15 @@ impl Output {
         if self.transactions.remove(&xid).is_none() {
             return false;
         }
-        let mut keep = |lane: &Lane| {
+        let mut keep = |lane: &mut Lane| {
             let others = lane.xid() != xid;
             if !others {
                 lane.cancel(&mut self.window);
             }
             others
         };
-        self.lanes.retain(&mut keep);
-        self.followers.retain(&mut keep);
+        self.lanes.retain_mut(&mut keep);
+        self.followers.retain_mut(&mut keep);
         self.len -= sendable;
         true
     }
@@ -146,9 +152,14 @@ impl Output {
     /// Drops every message that has no packet in the window yet, and the rest of all others.
     pub fn cancel_all(&mut self) {
         let lanes = self.lanes.drain(..).chain(self.followers.drain(..));
-        lanes.for_each(|lane| lane.cancel(&mut self.window));
+        lanes.for_each(|mut lane| lane.cancel(&mut self.window));
         self.transactions.clear();
         self.len = self.window.len() as u64;
+    }
+
+    /// Parts of records that are no longer to be sent, to be dropped in portions.
+    pub fn garbage(&mut self) -> &mut Garbage {
+        &mut self.window.garbage
     }
 
     /// Messages that are not completely taken.

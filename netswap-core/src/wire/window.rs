@@ -4,9 +4,9 @@ use alloc::collections::{VecDeque, vec_deque};
 use alloc::vec::Vec;
 use core::mem;
 
-use bytes::Bytes;
 use slab::Slab;
 
+use crate::memory::{Garbage, Piece};
 use crate::wire::packet::{FULL_PACKET, HEADER_LEN, Header, MAX_PAYLOAD};
 
 /// A piece of a source no longer than this is copied rather than referred to.
@@ -28,6 +28,8 @@ pub(super) struct Window {
     segments: VecDeque<Segment>,
     sources: Slab<Source>,
     len: usize,
+    /// Parts of records that are read no further.
+    pub(super) garbage: Garbage,
 }
 
 /// Copied bytes, and behind them a part of a source, of which either may be nothing. Where there is a part of a source, a
@@ -43,7 +45,7 @@ struct Segment {
 
 #[derive(Debug)]
 struct Source {
-    bytes: Bytes,
+    bytes: Piece,
     /// How many hold it: its segments, and whoever is still to [refer](Window::refer) to it.
     holders: usize,
 }
@@ -141,7 +143,7 @@ impl Window {
     }
 
     /// Keeps data, to be referred to under the number that it returns until that is [let go](Self::let_go).
-    pub(super) fn keep(&mut self, bytes: Bytes) -> usize {
+    pub(super) fn keep(&mut self, bytes: Piece) -> usize {
         self.sources.insert(Source { bytes, holders: 1 })
     }
 
@@ -159,7 +161,7 @@ impl Window {
     pub(super) fn refer(&mut self, source: usize, at: usize, len: usize) {
         let Some(held) = self.sources.get_mut(source) else { return };
         if len <= COPY_AT_MOST {
-            self.copied.extend_from_slice(&held.bytes[at..at + len]);
+            self.copied.extend_from_slice(&held.bytes.as_ref()[at..at + len]);
             self.add_copied(len);
             return;
         }
@@ -228,7 +230,7 @@ impl Window {
             return &[];
         }
         let source = self.sources.get(segment.source);
-        source.map_or(&[], |source| &source.bytes[segment.at..segment.end()])
+        source.map_or(&[], |source| &source.bytes.as_ref()[segment.at..segment.end()])
     }
 
     /// Forgets the first `count` bytes, or all where there are fewer; how many that were.
@@ -291,6 +293,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use alloc::vec;
 
     use super::*;
@@ -302,7 +306,7 @@ mod tests {
     #[test]
     fn what_is_copied_lies_together_and_few_bytes_of_a_source_are_copied() {
         let mut window = Window::default();
-        let source = window.keep(Bytes::from(bytes(1000)));
+        let source = window.keep(Bytes::from(bytes(1000)).into());
         window.copy(&[1, 2]);
         window.copy_all([&[3], &[], &[4, 5]]);
         window.refer(source, 10, COPY_AT_MOST);
@@ -331,7 +335,7 @@ mod tests {
         for step in [1, 9, 10, 11, MAX_PAYLOAD, FULL_PACKET, FULL_PACKET + 3, 4000, sent.len()] {
             let mut window = Window::default();
             window.copy(&sent[..3]);
-            let source = window.keep(Bytes::from(data.clone()));
+            let source = window.keep(Bytes::from(data.clone()).into());
             let fourth = window.add_packets(message, 3, source, 5);
             assert_eq!(fourth.remaining, 5 * MAX_PAYLOAD as u32);
             let last = window.add_packets(fourth, 4, source, 5 + 3 * MAX_PAYLOAD);
@@ -350,13 +354,13 @@ mod tests {
         // Behind nothing but copied bytes it begins as any packet does.
         let mut window = Window::default();
         window.copy(&[1]);
-        let source = window.keep(Bytes::from(data.clone()));
+        let source = window.keep(Bytes::from(data.clone()).into());
         window.add_packets(message, 1, source, 0);
         let sent = [&[1], &message.encode()[..], &data[..MAX_PAYLOAD]].concat();
         assert_eq!(window.slices().flatten().copied().collect::<Vec<_>>(), sent);
         // Other bytes of the source, and another source, are another run.
         let mut window = Window::default();
-        let sources = [1, 2].map(|_| window.keep(Bytes::from(data.clone())));
+        let sources = [1, 2].map(|_| window.keep(Bytes::from(data.clone()).into()));
         for (source, at) in [(0, 0), (0, MAX_PAYLOAD + 1), (1, 2 * MAX_PAYLOAD + 1)] {
             window.add_packets(message, 1, sources[source], at);
         }
@@ -372,7 +376,7 @@ mod tests {
             assert_eq!((window.copied.capacity(), window.copied.len(), window.copied_at), (room, 0, 0));
             assert_eq!(window.segments.capacity() > 0, room > 0);
         }
-        let source = window.keep(Bytes::from(bytes(1000)));
+        let source = window.keep(Bytes::from(bytes(1000)).into());
         window.refer(source, 0, 1000);
         window.let_go(source);
         assert_eq!((window.advance(999), window.sources.len()), (999, 1));

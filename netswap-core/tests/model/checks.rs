@@ -8,6 +8,7 @@ use crate::connection::Stage;
 use crate::machine::Play;
 use crate::naive::{Event, OVERHEAD, Time};
 use crate::operations::{Ending, Lapse};
+use crate::support::held;
 
 impl Play {
     /// Passes on what clients are to get.
@@ -78,11 +79,12 @@ impl Play {
         let owners: BTreeSet<u64> =
             served.map(|it| it.who).chain(store.records.values().map(|it| it.owner)).collect();
         assert_eq!(statistics.owners, owners.len() as u64);
-        let least: u64 = store.records.values().map(|it| it.data().len() as u64 + OVERHEAD).sum();
-        let least = least + self.naive.unfinished_bytes();
-        let room: u64 =
-            store.records.values().filter(|it| it.extended).map(|it| it.data().len() as u64 / 8).sum();
-        let most = if self.is_quiet() { least + room } else { store.rules.total };
+        let unfinished = self.naive.unfinished_bytes();
+        let least: u64 = store.records.values().map(|it| it.least_held() + OVERHEAD).sum();
+        let held: u64 = store.records.values().map(|it| held(it.data().len() as u64) + OVERHEAD).sum();
+        let (least, most) = (least + unfinished, held + self.naive.held_unfinished());
+        // What replies hold is not known here. The tables of chunks are counted though the total is passed.
+        let most = if self.is_quiet() { most } else { most.max(store.rules.total + most / 8) };
         assert!(
             (least..=most).contains(&statistics.bytes),
             "{} bytes, not {least} to {most}",

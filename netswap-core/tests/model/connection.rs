@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::naive::{Caller, Event, Memory, Store, Time, shape, u64_at};
 use crate::support::wire::{FULL, Message, invalid, malformed, op, quota, unsupported};
+use crate::support::{FLAT, held};
 
 /// How far a connection has come (§5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -424,6 +425,15 @@ impl Naive {
         let slow = self.store.rules.slow;
         let connections = self.connections.iter().filter_map(|it| it.due(slow));
         connections.chain(self.store.next_end().map(|(end, ..)| end)).min()
+    }
+
+    /// What unfinished requests count at most: their chunks' blocks and tables too, a packet that a full chunk has before
+    /// it is complete, and zeros before what begins within a chunk.
+    pub(crate) fn held_unfinished(&self) -> u64 {
+        let messages = self.connections.iter().flat_map(|it| it.messages.values());
+        let beside =
+            |counted| if counted + 1390 > FLAT { held(counted + 1390) - counted + 10_240 } else { 0 };
+        messages.map(|it| it.counted + beside(it.counted)).sum()
     }
 
     pub(crate) fn unfinished_bytes(&self) -> u64 {

@@ -8,6 +8,7 @@ use crate::support::wire::{
     ACCESS_LOST, DELETED, Message, access_violation, added, address_fault, appended, changed, invalid,
     mismatch, not_modified, ok, op, quota, range, resolved, too_large, version,
 };
+use crate::support::{FLAT, held};
 
 /// Nanoseconds since the start.
 pub(crate) type Time = u64;
@@ -44,7 +45,7 @@ pub(crate) struct Record {
     pub(crate) ttl: Option<Time>,
     pub(crate) heir: u64,
     pub(crate) deadline: Option<Time>,
-    /// Whether it may have room for more than its data (§7.2).
+    /// Whether it has grown, so that it may have holes (§7.2).
     pub(crate) extended: bool,
 }
 
@@ -55,6 +56,18 @@ impl Record {
 
     pub(crate) fn version(&self) -> u64 {
         self.states.len() as u64 - 1
+    }
+
+    /// The least that its data count: holes count nothing.
+    pub(crate) fn least_held(&self) -> u64 {
+        let len = self.data().len() as u64;
+        if len <= FLAT {
+            len
+        } else if self.extended {
+            0
+        } else {
+            held(len)
+        }
     }
 
     pub(crate) fn cost(&self) -> u64 {
@@ -252,11 +265,16 @@ impl Store {
         let was = old.len() as u64;
         let over = || over.clone().map_or(Ok(()), Err);
         // What its old data may give back: nothing where a reply may hold them.
-        let given_back = |room: u64| if memory.quiet { (was, was + room) } else { (0, was + room) };
+        let given_back = if memory.quiet { (was, held(was)) } else { (0, held(was)) };
+        // What data of a length count beyond what was counted as they came. Chunks are never refused in the end.
+        let growth = |len: u64, counted: u64| {
+            let most = held(len).saturating_sub(counted);
+            if len > FLAT { (0, most) } else { (most, most) }
+        };
         Ok(Some(match op {
             op::CREATE | op::RESERVE => {
-                let growth = OVERHEAD + len.saturating_sub(memory.counted);
-                self.memory(xid, memory, growth, growth)?;
+                let (least, most) = growth(len, memory.counted);
+                self.memory(xid, memory, OVERHEAD + least, OVERHEAD + most)?;
                 self.owner_quotas(xid, who, len + OVERHEAD, 1)?;
                 over()?;
                 ok(xid, self.create(who, access, (op == op::CREATE).then_some(data), now).to_be_bytes())
@@ -274,9 +292,10 @@ impl Store {
                 self.read(xid, pointer, op, operands)
             }
             op::REPLACE | op::COMPARE => {
-                let (least, most) = given_back(was / 8);
-                let growth = len.saturating_sub(memory.counted);
-                self.memory(xid, memory, growth.saturating_sub(most), growth.saturating_sub(least))?;
+                let (least, most) = given_back;
+                let (grown, grown_at_most) = growth(len, memory.counted);
+                let (most, least) = (grown_at_most.saturating_sub(least), grown.saturating_sub(most));
+                self.memory(xid, memory, least, most)?;
                 self.owner_quotas(xid, self.records[&pointer].owner, len.saturating_sub(was), 0)?;
                 over()?;
                 let current = self.records[&pointer].version();
@@ -291,9 +310,10 @@ impl Store {
                 new.resize(new.len().max(offset + data.len()), 0);
                 new[offset..offset + data.len()].copy_from_slice(data);
                 if !data.is_empty() || new.len() > old.len() {
-                    let (least, most) = given_back(was / 8);
-                    let needed = new.len() as u64;
-                    self.memory(xid, memory, needed.saturating_sub(most), needed.saturating_sub(least))?;
+                    let (least, most) = given_back;
+                    let (needed, needed_at_most) = growth(new.len() as u64, 0);
+                    let (most, least) = (needed_at_most.saturating_sub(least), needed.saturating_sub(most));
+                    self.memory(xid, memory, least, most)?;
                 } else {
                     assert!(!memory.refused, "nothing grows");
                 }
@@ -308,7 +328,7 @@ impl Store {
                 }
             }
             op::ADD => {
-                self.memory(xid, memory, 0, if memory.quiet { 0 } else { was })?;
+                self.memory(xid, memory, 0, if memory.quiet { 0 } else { held(was) })?;
                 let (offset, delta) = (u32_at(operands, 8) as usize, u64_at(operands, 12) as i64);
                 if offset + 8 > old.len() {
                     return Err(address_fault(xid));
@@ -500,7 +520,7 @@ impl Store {
             assert!(used + most > total, "refused for memory: {memory:?} + {most}");
             return Err(quota(xid, 1, total));
         }
-        assert!(used + least <= total, "not refused for memory: {memory:?} + {least}");
+        assert!(least == 0 || used + least <= total, "not refused for memory: {memory:?} + {least}");
         Ok(())
     }
 }

@@ -33,6 +33,28 @@ pub(crate) const SLOW: Duration = Duration::from_secs(30);
 /// The bytes that every record counts beyond its data.
 pub(crate) const OVERHEAD: u64 = 128;
 
+/// Data up to so many bytes lie in one block, and count their length.
+pub(crate) const FLAT: u64 = 2 * 9730;
+
+/// What the data of a record count that came in one request (docs/PROTOCOL.md §7.2).
+pub(crate) fn held(len: u64) -> u64 {
+    if len <= FLAT {
+        return len;
+    }
+    let last = match len % 9730 {
+        0 => 0,
+        1..=64 => (len % 9730).next_multiple_of(16) + 64,
+        rest => rest.next_multiple_of(1 << ((rest - 1).ilog2() - 2)) + 64,
+    };
+    let mut parts = len.div_ceil(9730);
+    let mut tables = 0;
+    while parts > 1 {
+        parts = parts.div_ceil(16);
+        tables += parts;
+    }
+    len / 9730 * (10_240 + 64) + last + 320 * tables
+}
+
 /// The configuration under which the examples of docs/PROTOCOL.md run (§1.6).
 pub(crate) fn config() -> Config {
     let key = IdentityKey(std::array::from_fn(|i| i as u8));

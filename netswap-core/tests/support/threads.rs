@@ -96,7 +96,7 @@ impl Threads {
     }
 
     fn ring(&mut self) {
-        drop(self.store.take_trash());
+        drop(self.store.take_garbage());
         self.rung.extend(self.store.take_woken());
     }
 }

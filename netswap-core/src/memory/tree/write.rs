@@ -1,0 +1,134 @@
+//! Writing into a tree of chunks.
+
+use alloc::sync::Arc;
+
+use super::Tree;
+use super::node::{COST, Child, Node};
+use crate::memory::charge::Purse;
+use crate::memory::chunk::Chunk;
+
+/// The parts of `len` bytes from `at` on that lie in the children of a node, of `span` bytes each: which child, where in
+/// it, and how many bytes.
+pub(super) fn parts(at: usize, len: usize, span: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let (mut at, mut left) = (at, len);
+    core::iter::from_fn(move || {
+        if left == 0 {
+            return None;
+        }
+        let part = (at / span, at % span, left.min(span - at % span));
+        at += part.2;
+        left -= part.2;
+        Some(part)
+    })
+}
+
+impl Tree {
+    /// What [`write`](Self::write) would make the tree count more, as things stand.
+    pub(in crate::memory) fn cost_of_write(&self, offset: usize, len: usize) -> usize {
+        let mut height = self.height;
+        while offset + len > self.span(height) {
+            height += 1;
+        }
+        self.cost_above(height, offset, len)
+    }
+
+    /// What a write costs in a tree that was made higher, with the root as it is now in the first place of each new level.
+    fn cost_above(&self, level: u8, at: usize, len: usize) -> usize {
+        if level <= self.height {
+            return self.cost_below(&self.root, level, (at, len), false);
+        }
+        if len == 0 && matches!(self.root, Child::Zeros) {
+            return 0;
+        }
+        let (below, span) = (level - 1, self.span(level - 1));
+        let children = parts(at, len, span).map(|(child, at, len)| match child {
+            0 => self.cost_above(below, at, len),
+            _ => self.cost_below(&Child::Zeros, below, (at, len), false),
+        });
+        let first = if at >= span || len == 0 { self.cost_above(below, 0, 0) } else { 0 };
+        COST + first + children.sum::<usize>()
+    }
+
+    /// What a write of `len` bytes at an offset costs below a child at a level.
+    fn cost_below(&self, child: &Child, level: u8, (at, len): (usize, usize), shared: bool) -> usize {
+        if len == 0 {
+            return 0;
+        }
+        let shared = shared || child.is_shared();
+        let node = match child {
+            Child::Node(node) => Some(&**node),
+            Child::Zeros => None,
+            Child::Chunk(chunk) => {
+                let all = Chunk::cost(chunk.bytes().len().max(at + len));
+                return if shared { all } else { all.saturating_sub(chunk.charged()) };
+            }
+        };
+        let Some(below) = level.checked_sub(1) else { return Chunk::cost(at + len) };
+        let own = if shared || node.is_none() { COST } else { 0 };
+        let children = parts(at, len, self.span(below)).map(|(child, at, len)| {
+            let child = node.map_or(&Child::Zeros, |node| &node.children[child]);
+            self.cost_below(child, below, (at, len), shared)
+        });
+        own + children.sum::<usize>()
+    }
+
+    /// Writes bytes at an offset; what is new counts from the purse. The tree grows as far as needed, and what lies
+    /// between its old end and the offset is zeros.
+    pub(in crate::memory) fn write(&mut self, offset: usize, bytes: &[u8], purse: &mut Purse) {
+        let end = offset + bytes.len();
+        self.grow(end, purse);
+        if !bytes.is_empty() {
+            let mut root = core::mem::replace(&mut self.root, Child::Zeros);
+            self.write_below(&mut root, self.height, offset, bytes, purse);
+            self.root = root;
+        }
+    }
+
+    /// Puts a chunk that begins at an offset at its place. Nobody has written there.
+    pub(in crate::memory) fn put(&mut self, offset: usize, chunk: Chunk, purse: &mut Purse) {
+        self.grow(offset + chunk.bytes().len(), purse);
+        let mut root = core::mem::replace(&mut self.root, Child::Zeros);
+        let (mut child, mut at) = (&mut root, offset);
+        for level in (0..self.height).rev() {
+            let Some(node) = child.own_node(purse) else { return };
+            child = &mut node.children[at / self.span(level)];
+            at %= self.span(level);
+        }
+        *child = Child::Chunk(Arc::new(chunk));
+        self.root = root;
+    }
+
+    /// Makes the tree at least `len` bytes long, and high enough for as many.
+    pub(in crate::memory) fn grow(&mut self, len: usize, purse: &mut Purse) {
+        while len > self.span(self.height) {
+            if !matches!(self.root, Child::Zeros) {
+                let below = core::mem::replace(&mut self.root, Child::Zeros);
+                self.root = Child::Node(Arc::new(Node::with_first(below, purse)));
+            }
+            self.height += 1;
+        }
+        self.len = self.len.max(len as u32);
+    }
+
+    fn write_below(&self, child: &mut Child, level: u8, at: usize, bytes: &[u8], purse: &mut Purse) {
+        let Some(below) = level.checked_sub(1) else { return write_chunk(child, at, bytes, purse) };
+        let Some(node) = child.own_node(purse) else { return };
+        let mut rest = bytes;
+        for (child, at, len) in parts(at, bytes.len(), self.span(below)) {
+            let (part, behind) = rest.split_at(len);
+            self.write_below(&mut node.children[child], below, at, part, purse);
+            rest = behind;
+        }
+    }
+}
+
+fn write_chunk(child: &mut Child, at: usize, bytes: &[u8], purse: &mut Purse) {
+    match child {
+        Child::Chunk(chunk) => match Arc::get_mut(chunk) {
+            Some(chunk) => chunk.write(at, bytes, purse),
+            None => *chunk = Arc::new(chunk.with(at, bytes, purse)),
+        },
+        Child::Zeros => *child = Child::Chunk(Arc::new(Chunk::at(at, bytes, purse))),
+        Child::Node(_) => {}
+    }
+}
