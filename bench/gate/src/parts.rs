@@ -43,8 +43,8 @@ pub(crate) fn decode(len: usize, count: u64) -> Result<()> {
 struct Nobody;
 
 impl Engine for Nobody {
-    fn judge(&mut self, _: Peer, _: &Request<u32>, _: Instant) -> Result<(), Refusal> {
-        Ok(())
+    fn judge(&mut self, _: Peer, _: &Request<u32>, _: Instant) -> Result<u32, Refusal> {
+        Ok(0)
     }
 
     fn execute(&mut self, _: Peer, _: Xid, request: Request<Payload<'_>>, _: Instant) -> Execution {

@@ -43,7 +43,7 @@ impl Target {
     /// It does not start; or it is [`Core`](Self::Core), which has no sockets.
     pub async fn start(self, config: Config, ipv6: bool) -> anyhow::Result<Running> {
         let ip = if ipv6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
-        let Config { limits, times, identity_key, seed } = config;
+        let Config { limits, times, identity_key, seed, .. } = config;
         let options = ServerOptions::new(SocketAddr::new(ip, 0).to_string()).limits(limits).times(times);
         let options = options.identity_key(identity_key).seed(seed);
         let running = match self {

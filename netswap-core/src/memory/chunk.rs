@@ -61,6 +61,12 @@ impl Chunk {
         }
     }
 
+    /// Writes bytes in the place of others; whether there are as many.
+    pub(super) fn overwrite(&mut self, at: usize, bytes: &[u8]) -> bool {
+        let here = self.bytes.get_mut(at..at + bytes.len());
+        here.map(|here| here.copy_from_slice(bytes)).is_some()
+    }
+
     /// The bytes, without the zeros behind them.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -30,6 +30,7 @@ impl Garbage {
     }
 
     /// Adds data. What is small is dropped at once.
+    #[inline]
     pub fn discard(&mut self, data: Data) {
         if let Some(root) = data.into_root() {
             self.add(root);

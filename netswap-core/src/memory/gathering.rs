@@ -86,10 +86,13 @@ impl Gathering {
                 self.seal();
             }
             let (here, rest) = bytes.split_at(bytes.len().min(chunk - self.data.len()));
-            // What is still to come of the data, these bytes included, and not more than a chunk.
-            let more = expected.saturating_sub(self.len) + bytes.len();
-            let most = chunk.min(self.data.len() + more);
-            extend(&mut self.data, here, most);
+            if here.len() > self.data.capacity() - self.data.len() {
+                // As much has come by now as a chunk has; what is still to come may be less, these bytes included.
+                let more = expected.saturating_sub(self.len) + bytes.len();
+                let most = (chunk - self.data.len()).min(more.max(here.len()));
+                self.data.reserve_exact(most);
+            }
+            self.data.extend_from_slice(here);
             bytes = rest;
         }
     }

@@ -45,11 +45,15 @@ impl Kept {
 
     /// The part from `offset` on, of at most `len` bytes, clipped at the end, as it is now.
     pub(crate) fn slice(&self, offset: u32, len: u32) -> Data {
-        let start = (offset as usize).min(self.len());
-        let len = (len as usize).min(self.len() - start);
         match self {
-            Self::Few(bytes) => Data::from_few(&bytes[start..start + len]),
-            Self::Many(block) => Data::part(block, start, len),
+            Self::Few(bytes) => {
+                let rest = bytes.get(offset as usize..).unwrap_or_default();
+                Data::from_few(&rest[..rest.len().min(len as usize)])
+            }
+            Self::Many(block) => {
+                let start = (offset as usize).min(block.len());
+                Data::part(block, start, (len as usize).min(block.len() - start))
+            }
         }
     }
 
@@ -72,6 +76,9 @@ impl Kept {
     ///
     /// The total would be passed.
     pub(crate) fn allow_write(&self, offset: usize, len: usize, budget: &Budget) -> Result<(), Overrun> {
+        if self.tree().is_some_and(|tree| tree.has_own(offset, len)) {
+            return Ok(());
+        }
         budget.allow(self.cost_of_write(offset, len, budget))
     }
 
@@ -106,6 +113,9 @@ impl Kept {
         budget: &Arc<Budget>,
     ) -> Result<Data, Overrun> {
         let len = self.len().max(offset + bytes.len());
+        if self.overwrite_in_chunk(offset, bytes) {
+            return Ok(Data::default());
+        }
         if self.tree().is_some() || len > budget.flat_at_most() {
             let cost = self.cost_of_write(offset, bytes.len(), budget);
             budget.charge(cost)?;
@@ -127,6 +137,17 @@ impl Kept {
             own[offset..offset + bytes.len()].copy_from_slice(bytes);
         }
         Ok(old)
+    }
+
+    /// Writes bytes in the place of others in one chunk, where nobody else holds them; whether it did.
+    fn overwrite_in_chunk(&mut self, offset: usize, bytes: &[u8]) -> bool {
+        match self {
+            Self::Many(block) => match Arc::get_mut(block) {
+                Some(Block::Tree(tree)) => tree.overwrite(offset, bytes),
+                _ => false,
+            },
+            Self::Few(_) => false,
+        }
     }
 
     /// [Writes](Self::write) `len` bytes that lie in pieces, whole or not at all.
@@ -263,32 +284,9 @@ impl Kept {
         charged: usize,
         budget: &Arc<Budget>,
     ) -> Result<Data, Overrun> {
-        let need = bytes.len();
-        if let Some(tree) = self.tree() {
-            let more = need.saturating_sub(charged);
-            // The tree is released in portions, a moment later.
-            if tree.freed_by_dropping(more) >= more {
-                budget.total.force(more);
-            } else if let Err(overrun) = budget.charge(more) {
-                budget.release(charged);
-                return Err(overrun);
-            }
-            budget.release(charged.saturating_sub(need));
-        } else {
-            return self.replace_flat(bytes, charged, budget);
+        if self.tree().is_some() {
+            return self.replace_tree(bytes, charged, budget);
         }
-        match core::mem::replace(self, Self::new(bytes, budget)) {
-            Self::Many(block) => Ok(Data::whole(block)),
-            Self::Few(_) => Ok(Data::default()),
-        }
-    }
-
-    fn replace_flat(
-        &mut self,
-        bytes: Vec<u8>,
-        charged: usize,
-        budget: &Arc<Budget>,
-    ) -> Result<Data, Overrun> {
         // Whether somebody else holds these is looked at once: others may let go at any moment.
         let own = self.own_charge();
         let (have, need) = (charged + own, bytes.len());
@@ -310,6 +308,28 @@ impl Kept {
                 }
                 Ok(Data::whole(block))
             }
+        }
+    }
+
+    #[cold]
+    fn replace_tree(
+        &mut self,
+        bytes: Vec<u8>,
+        charged: usize,
+        budget: &Arc<Budget>,
+    ) -> Result<Data, Overrun> {
+        let more = bytes.len().saturating_sub(charged);
+        // The tree is released in portions, a moment later.
+        if self.tree().is_some_and(|tree| tree.freed_by_dropping(more) >= more) {
+            budget.total.force(more);
+        } else if let Err(overrun) = budget.charge(more) {
+            budget.release(charged);
+            return Err(overrun);
+        }
+        budget.release(charged.saturating_sub(bytes.len()));
+        match core::mem::replace(self, Self::new(bytes, budget)) {
+            Self::Many(block) => Ok(Data::whole(block)),
+            Self::Few(_) => Ok(Data::default()),
         }
     }
 

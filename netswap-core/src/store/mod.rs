@@ -230,6 +230,7 @@ impl Store {
 
     /// A portion of the large data that nothing holds any more, to be dropped where nobody waits for it. They count until
     /// then.
+    #[cold]
     #[must_use]
     pub fn take_garbage(&mut self) -> Portion {
         self.garbage.take(PORTION)
@@ -240,12 +241,14 @@ impl Store {
         self.garbage.append(garbage);
     }
 
+    #[inline]
     fn drop_garbage(&mut self) {
         if !self.garbage.is_empty() {
-            drop(self.garbage.take(PORTION));
+            drop(self.take_garbage());
         }
     }
 
+    #[inline]
     fn discard(&mut self, data: Data) {
         self.garbage.discard(data);
     }
@@ -265,12 +268,17 @@ impl Store {
     fn expire(&mut self, now: Instant) {
         if self.lifetimes.next().is_some_and(|due| due <= now) {
             self.end_all_due(now);
-            // What they had is to be free for the request that follows, as far as a portion goes.
-            self.drop_garbage();
         }
     }
 
+    #[cold]
     fn end_all_due(&mut self, now: Instant) {
+        self.end_due(now);
+        // What they had is to be free for the request that follows, as far as a portion goes.
+        self.drop_garbage();
+    }
+
+    fn end_due(&mut self, now: Instant) {
         while let Some((then, mortal)) = self.lifetimes.pop_due(now) {
             let may_inherit = !matches!(mortal, Mortal::Ttl(_));
             let ended: Vec<Slot> = match mortal {

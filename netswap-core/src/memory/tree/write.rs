@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::Tree;
+use super::node::FANOUT;
 use super::node::{COST, Child, Node};
 use crate::memory::charge::Purse;
 use crate::memory::chunk::Chunk;
@@ -70,6 +71,50 @@ impl Tree {
             self.cost_below(child, below, (at, len), shared)
         });
         own + children.sum::<usize>()
+    }
+
+    /// Whether `len` bytes from an offset on lie in one chunk that no snapshot holds.
+    pub(in crate::memory) fn has_own(&self, offset: usize, len: usize) -> bool {
+        let (mut child, mut at, mut span) = (&self.root, offset, self.span(self.height));
+        if offset >= span {
+            return false;
+        }
+        loop {
+            match child {
+                Child::Node(node) if Arc::strong_count(node) == 1 => {
+                    span /= FANOUT;
+                    child = &node.children[at / span];
+                    at %= span;
+                }
+                Child::Chunk(chunk) => {
+                    return Arc::strong_count(chunk) == 1 && at + len <= chunk.bytes().len();
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// Writes bytes in the place of others in one chunk that no snapshot holds; whether it did.
+    pub(in crate::memory) fn overwrite(&mut self, offset: usize, bytes: &[u8]) -> bool {
+        let (mut at, mut span) = (offset, self.span(self.height));
+        let mut child = &mut self.root;
+        if offset >= span {
+            return false;
+        }
+        loop {
+            match child {
+                Child::Node(node) => {
+                    let Some(node) = Arc::get_mut(node) else { return false };
+                    span /= FANOUT;
+                    child = &mut node.children[at / span];
+                    at %= span;
+                }
+                Child::Chunk(chunk) => {
+                    return Arc::get_mut(chunk).is_some_and(|chunk| chunk.overwrite(at, bytes));
+                }
+                Child::Zeros => return false,
+            }
+        }
     }
 
     /// Writes bytes at an offset; what is new counts from the purse. The tree grows as far as needed, and what lies
