@@ -9,6 +9,8 @@ mod failure;
 mod hold;
 mod lifetimes;
 mod logging;
+mod new_file;
+mod old_file;
 mod output;
 mod progress;
 mod ranges;
