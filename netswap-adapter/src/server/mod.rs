@@ -3,6 +3,7 @@
 mod accept_errors;
 mod bell;
 mod connection;
+mod fair_mutex;
 mod handle;
 mod options;
 mod shared;
