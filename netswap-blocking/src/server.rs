@@ -9,13 +9,13 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netswap_adapter::server::{Connection, Shared, panic_message, release_read_buffer};
+use netswap_adapter::server::{AcceptErrors, Connection, Shared, panic_message, release_read_buffer};
 pub use netswap_adapter::server::{
     ServerError, ServerHandle, ServerOptions, Statistics, Traffic, default_total,
 };
 use netswap_adapter::socket;
 use socket2::SockRef;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::reactor::{Directions, Source};
 use crate::runtime::Blocking;
@@ -85,6 +85,7 @@ impl Server {
         let Self { mut listener, shared, shutdown_deadline, .. } = self;
         let mut connections = Threads::default();
         let mut sweep = Instant::now();
+        let mut errors = AcceptErrors::default();
         loop {
             match wait(next(&shared, &mut connections, sweep, &mut listener)) {
                 Next::Stop => break,
@@ -96,7 +97,7 @@ impl Server {
                 Next::Accepted(accepted) => {
                     match accepted.and_then(|accepted| serve(&shared, &mut connections, accepted)) {
                         Err(error) if !socket::is_of_one_connection(&error) => {
-                            error!(%error, "cannot accept connections");
+                            errors.log(&error);
                             thread::sleep(Shared::ACCEPT_PAUSE);
                         }
                         _ => {}

@@ -8,7 +8,10 @@ mod descriptors;
 mod failure;
 mod hold;
 mod lifetimes;
+mod log_writer;
 mod logging;
+mod new_file;
+mod old_file;
 mod output;
 mod progress;
 mod ranges;
@@ -27,23 +30,29 @@ mod watch;
 
 use std::io::{self, Write};
 use std::process::exit;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use mimalloc::MiMalloc;
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{Cli, Command};
 use crate::failure::Failure;
+use crate::logging::Program;
 
 /// The system's own gives large blocks back as soon as they are free and fetches them again with the next write, and adds
 /// 16 bytes to each small one.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// How long the last log lines of a server may take.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
 /// Exits with one of the codes that [`failure::Exit`] names; clap itself does with 2.
 fn main() {
     let cli = Cli::parse();
-    let code = match run(cli) {
+    let ended = run(cli);
+    log_writer::flush_within(LAST_LINES);
+    let code = match ended {
         Ok(()) => 0,
         Err(failure) => {
             failure.report();
@@ -55,8 +64,8 @@ fn main() {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    let usual = if matches!(cli.command, Command::Serve(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
-    logging::start(&cli.logging, usual)?;
+    let program = if matches!(cli.command, Command::Serve(_)) { Program::Server } else { Program::Client };
+    logging::start(&cli.logging, program)?;
     match cli.command {
         Command::Serve(args) => serve::run(*args),
         Command::Completions(args) => {

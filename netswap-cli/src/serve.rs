@@ -13,7 +13,7 @@ use crate::descriptors;
 use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::runtimes::{self, NotServed};
-use crate::signals::SignalThread;
+use crate::signals::SignalThreads;
 
 /// How long connections may take to end after a signal: with all else that is to be done, it stays under 5 s.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(4);
@@ -32,7 +32,7 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
         options = options.seed(seed.0);
     }
     let descriptors = descriptors::allow(&limits);
-    let signals = SignalThread::start()?;
+    let signals = SignalThreads::start()?;
     let mut running = None;
     let ready = |address: SocketAddr, handle: ServerHandle| {
         tell_limits(&limits, args.grace);
@@ -52,9 +52,9 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
         if args.seed.is_some() {
             warn!("pointers follow from --seed, and who knows it can guess them: for tests only");
         }
+        signals.stop(handle.clone());
         // That nobody reads the line is no reason not to serve.
         let _ = output::line(format_args!("netswap listening on {address}"));
-        signals.stop(handle.clone());
         running = Some(handle);
     };
     let served = match args.runtime {
@@ -67,6 +67,7 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
         NotServed::Server(error) => Failure::failed(error),
         NotServed::Failure(failure) => failure,
     })?;
+    signals.wait_for_log();
     if let Some(handle) = running {
         tell_statistics(&handle);
         // The program ends now: giving millions of records back one by one would only take time.

@@ -9,15 +9,12 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{Server, netswap, run};
+use common::{RUNTIMES, Server, netswap, run};
 use netswap_tokio::core::config::Limits;
 
 /// PING with the XID 1 and the payload "hi", and its answer.
 const PING: &[u8] = b"\0\0\0\x01\0\0\0\x02\x08\0hi";
 const PONG: &[u8] = b"\0\0\0\x01\0\0\0\x02\0\0hi";
-
-/// What `--runtime` takes.
-const RUNTIMES: [&str; 3] = ["tokio", "smol", "blocking"];
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.address).unwrap();
@@ -151,26 +148,8 @@ fn it_serves_and_stops_when_nobody_reads_its_log_any_more() {
     }
 }
 
-/// A client that has begun a request, never ends it, and takes no answer.
 fn stuck(server: &Server) -> TcpStream {
-    let mut stream = connect(server);
-    ping(&mut stream);
-    // A PING of 32 MiB whose echo is never read, so that the server still has something to send.
-    let mut remaining: u32 = 32 << 20;
-    while remaining > 0 {
-        let payload = remaining.min(1390);
-        let mut packet = vec![0, 0, 0, 2];
-        packet.extend(remaining.to_be_bytes());
-        packet.extend([8, 0]);
-        packet.resize(10 + payload as usize, 0);
-        stream.write_all(&packet).unwrap();
-        remaining -= payload;
-    }
-    stream.write_all(b"\0\0\0\x03\0\0\xff\xff\0\0").unwrap();
-    let mut header = [0; 10];
-    stream.read_exact(&mut header).unwrap();
-    assert_eq!(header, *b"\0\0\0\x02\x02\0\0\0\0\0");
-    stream
+    common::stuck(connect(server))
 }
 
 #[test]

@@ -13,13 +13,13 @@ use async_io::{Async, Timer};
 use async_net::{TcpListener, TcpStream};
 use futures_lite::{FutureExt, StreamExt};
 use futures_util::stream::FuturesUnordered;
+use netswap_adapter::server::{AcceptErrors, Shared, panic_message};
 pub use netswap_adapter::server::{
     ServerError, ServerHandle, ServerOptions, Statistics, Traffic, default_total,
 };
-use netswap_adapter::server::{Shared, panic_message};
 use netswap_adapter::socket;
 use socket2::SockRef;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::runtime::Smol;
 use crate::stream::{Socket, Stream};
@@ -96,6 +96,7 @@ impl Server {
         let mut stopped = pin!(shared.stopped());
         let mut sweep = Timer::interval(Shared::SWEEP);
         let mut pause = None;
+        let mut errors = AcceptErrors::default();
         loop {
             let next = async {
                 stopped.as_mut().await;
@@ -118,7 +119,7 @@ impl Server {
                 }
                 Next::Accepted(Err(error)) if socket::is_of_one_connection(&error) => {}
                 Next::Accepted(Err(error)) => {
-                    error!(%error, "cannot accept connections");
+                    errors.log(&error);
                     pause = Some(Timer::after(Shared::ACCEPT_PAUSE));
                 }
             }

@@ -4,11 +4,13 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Instant;
 
 use async_io::Async;
 use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::task::AtomicWaker;
 use netswap_adapter::Transport;
 
 use crate::timer::Timer;
@@ -19,11 +21,47 @@ pub(crate) struct Socket {
     stream: Arc<Async<TcpStream>>,
     /// Whether all that had arrived was read: there is no need to ask for more before the system says that there is.
     drained: bool,
+    readable: Arc<Readable>,
+    /// Wakes `readable`.
+    waker: Waker,
+}
+
+/// Whether the reactor has called because of input.
+///
+/// Where another thread waits for events at the same time, the reactor wakes the task, but `poll_readable` takes the event
+/// for an older one, registers the task again, and that may happen again with every event, for seconds.
+#[derive(Debug, Default)]
+struct Readable {
+    called: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for Readable {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.called.store(true, Ordering::Release);
+        self.task.wake();
+    }
 }
 
 impl Socket {
     pub(crate) fn new(stream: impl Into<Arc<Async<TcpStream>>>) -> Self {
-        Self { stream: stream.into(), drained: false }
+        let readable = Arc::<Readable>::default();
+        let waker = readable.clone().into();
+        Self { stream: stream.into(), drained: false, readable, waker }
+    }
+
+    /// Ready when it is worth trying to read.
+    fn poll_readable(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        self.readable.task.register(cx.waker());
+        let called = self.readable.called.swap(false, Ordering::Acquire);
+        match self.stream.poll_readable(&mut Context::from_waker(&self.waker)) {
+            Poll::Pending if called => Poll::Ready(Ok(())),
+            readable => readable,
+        }
     }
 
     fn poll_send(
@@ -50,7 +88,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<usize>> {
         loop {
             if self.drained {
-                ready!(self.stream.poll_readable(cx))?;
+                ready!(self.poll_readable(cx))?;
             }
             let read = self.stream.get_ref().read(buffer);
             self.drained = match &read {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netswap_adapter::server::Shared;
+use netswap_adapter::server::{AcceptErrors, Shared};
 pub use netswap_adapter::server::{
     ServerError, ServerHandle, ServerOptions, Statistics, Traffic, default_total,
 };
@@ -13,7 +13,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::runtime::Tokio;
 use crate::stream::Stream;
@@ -84,6 +84,7 @@ impl Server {
         let Self { listener, shared, shutdown_deadline, .. } = self;
         let mut connections = JoinSet::new();
         let mut sweep = time::interval(Shared::SWEEP);
+        let mut errors = AcceptErrors::default();
         loop {
             tokio::select! {
                 biased;
@@ -98,7 +99,7 @@ impl Server {
                     }
                     Err(error) if socket::is_of_one_connection(&error) => {}
                     Err(error) => {
-                        error!(%error, "cannot accept connections");
+                        errors.log(&error);
                         time::sleep(Shared::ACCEPT_PAUSE).await;
                     }
                 },

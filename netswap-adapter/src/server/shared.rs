@@ -7,7 +7,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use event_listener::Event;
@@ -24,12 +24,13 @@ use tracing::{debug, error};
 
 use super::Connection;
 use super::bell::{Bell, Bells};
+use super::fair_mutex::FairMutex;
 use crate::{Clock, Transport};
 
 /// What all connections of a server share.
 #[derive(Debug)]
 pub struct Shared {
-    store: Mutex<Store>,
+    store: FairMutex<Store>,
     bells: Bells,
     config: Arc<Config>,
     budget: Arc<Budget>,
@@ -67,7 +68,7 @@ impl Shared {
         Ok(Self {
             config: store.config().clone(),
             budget: store.budget().clone(),
-            store: Mutex::new(store),
+            store: FairMutex::new(store),
             bells: Bells::default(),
             clock: Clock::start(),
             stopping: AtomicBool::new(false),
@@ -147,7 +148,7 @@ impl Shared {
 
     /// The store, for one call. A panic in one connection's call does not take it from the others.
     pub(super) fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        self.store.lock()
     }
 
     pub(super) fn config(&self) -> &Arc<Config> {
@@ -308,7 +309,7 @@ mod tests {
             let _store = faulty.store();
             panic!("a fault with the lock held");
         });
-        assert!(panicked.join().is_err() && shared.store.is_poisoned());
+        assert!(panicked.join().is_err());
         let address = "127.0.0.1:1".parse().unwrap();
         assert!(matches!(shared.connect(address, shared.now()), Admission::Served(_)));
         shared.sweep();

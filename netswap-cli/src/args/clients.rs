@@ -55,7 +55,8 @@ pub(crate) struct Put {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 With -o the data go to a temporary file beside FILE that takes its place when it is complete: a transfer that breaks \
-leaves the old file whole. To stdout they are streamed as they come. Of a record that is reserved (`netswap reserve`) \
+leaves the old file whole. Only you can read the temporary file. The new file has the owner, group and permissions of the \
+old one, but no setuid or setgid bit; where it cannot have them, the complete data is written into the old file. To stdout they are streamed as they come. Of a record that is reserved (`netswap reserve`) \
 the data are waited for, as long as the server is there.
 
 Examples:

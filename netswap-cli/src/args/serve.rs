@@ -13,8 +13,12 @@ use crate::values::{self, Secret};
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 When the server is ready it prints one line to stdout, `netswap listening on ADDRESS`, with the port that it got. \
-Logs go to stderr. SIGTERM or SIGINT stops it in order within 5 seconds: complete requests are answered, nothing \
-unfinished takes effect. A second one stops it at once. Records live in memory: they end with the server.
+Logs go to stderr. When nobody reads them, lines are dropped and counted; the server never waits for its log.
+
+SIGTERM or SIGINT stops it in order within 5 seconds: complete requests are answered, nothing unfinished takes effect. \
+What is not sent by then is lost. A second signal stops it at once, with the exit code of a signal. SIGHUP is \
+ignored: there is no configuration to load again, and a terminal that closes does not end the server. Records live in \
+memory: they end with the server.
 
 Clients are known by their address alone and nothing is encrypted: on another address than loopback, see who can \
 reach it.

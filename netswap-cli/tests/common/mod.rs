@@ -5,11 +5,14 @@ pub(crate) mod proxy;
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// What `--runtime` takes.
+pub(crate) const RUNTIMES: [&str; 3] = ["tokio", "smol", "blocking"];
 
 /// No process of a test runs longer.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -250,4 +253,24 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(start.elapsed() < DEADLINE, "still not: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A client that has begun a request, never ends it, and takes no answer.
+pub(crate) fn stuck(mut stream: TcpStream) -> TcpStream {
+    // A PING of 32 MiB whose echo is never read, so that the server still has something to send.
+    let mut remaining: u32 = 32 << 20;
+    while remaining > 0 {
+        let payload = remaining.min(1390);
+        let mut packet = vec![0, 0, 0, 2];
+        packet.extend(remaining.to_be_bytes());
+        packet.extend([8, 0]);
+        packet.resize(10 + payload as usize, 0);
+        stream.write_all(&packet).unwrap();
+        remaining -= payload;
+    }
+    stream.write_all(b"\0\0\0\x03\0\0\xff\xff\0\0").unwrap();
+    let mut header = [0; 10];
+    stream.read_exact(&mut header).unwrap();
+    assert_eq!(header, *b"\0\0\0\x02\x02\0\0\0\0\0");
+    stream
 }
