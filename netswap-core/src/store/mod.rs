@@ -5,6 +5,7 @@
 mod check;
 mod counters;
 mod execute;
+mod index;
 mod lifetimes;
 mod list;
 mod owners;
