@@ -32,6 +32,7 @@ impl<T> Index<T> {
         Self { groups: Vec::new(), parts: 0, mask: 0, len: 0 }
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -142,7 +143,7 @@ fn give_back<T>(part: &mut HashTable<T>, hash_of: impl Fn(&T) -> u64) {
 }
 
 /// How much room to leave to a hash table of which less than a quarter is used, if it has more than about `least`.
-pub(super) fn less_room(used: usize, room: usize, least: usize) -> Option<usize> {
+fn less_room(used: usize, room: usize, least: usize) -> Option<usize> {
     (room > 2 * least && used < room / 4).then(|| least.max(2 * used))
 }
 
@@ -189,7 +190,10 @@ mod tests {
             insert(&mut index, n);
             let after = sizes(&index);
             let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
-            assert!(changed <= 2 && after.len() <= before.len() + 1, "one part is split, and one is added to");
+            assert!(
+                changed <= 2 && after.len() <= before.len() + 1,
+                "one part is split, and one is added to"
+            );
         }
         let largest = sizes(&index).into_iter().max().unwrap();
         assert!(sizes(&index).len() == all.div_ceil(256) as usize && largest < 3 * SHARE, "{largest}");
