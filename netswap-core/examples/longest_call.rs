@@ -1,6 +1,7 @@
 //! Prints the longest single call into the store in the worst cases that owners and expiry have.
 //!
-//! `cargo run --release -p netswap-core --example longest_call [RECORDS] [RUNS]`: a million records and three runs by default.
+//! `cargo run --release -p netswap-core --example longest_call [RECORDS] [RUNS] [CASE]`: a million records, three runs
+//! and all cases by default.
 //! The same calls are made in every run, and of each call the shortest time counts, so that what else the machine does
 //! is left out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -186,11 +187,13 @@ const SCENARIOS: [(&str, Scenario); 7] = [
 ];
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|it| it.parse().expect("a number"));
-    let (records, runs) = (arguments.next().unwrap_or(1_000_000), arguments.next().unwrap_or(3));
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |otherwise| arguments.next().map_or(otherwise, |it| it.parse().expect("a number"));
+    let (records, runs) = (number(1_000_000), number(3));
+    let only = arguments.next().unwrap_or_default();
     println!("{records} records, the best of {runs} runs; milliseconds");
     println!("{:<24}{:<16}{:>10}{:>10}{:>12}{:>12}", "case", "call", "calls", "all", "longest", "over 1 ms");
-    for (name, scenario) in SCENARIOS {
+    for (name, scenario) in SCENARIOS.into_iter().filter(|(name, _)| name.contains(&only)) {
         let mut best: Vec<(&'static str, Vec<u64>)> = Vec::new();
         for _ in 0..runs {
             let mut run = Run::new();

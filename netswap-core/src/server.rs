@@ -47,7 +47,7 @@ impl Server {
         &self.store
     }
 
-    /// Has records end in portions of another size than 256: for tests.
+    /// Has records end in portions of another size than 128: for tests.
     #[doc(hidden)]
     pub fn set_portion(&mut self, records: u32) {
         self.store.set_portion(records);
@@ -117,7 +117,7 @@ impl Server {
     }
 
     /// Does what is due. Where [`poll_timeout`](Self::poll_timeout) has passed afterwards, more is: of records that have
-    /// ended, at most 256 are removed in one call.
+    /// ended, at most 128 are removed in one call.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.store.handle_timeout(now);
         self.roof().deliver(now);

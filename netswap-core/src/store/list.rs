@@ -33,6 +33,11 @@ impl List {
         core::iter::successors(self.first, |slot| records.get(*slot)?.links.next)
     }
 
+    /// The slots in the list, the latest first.
+    pub(super) fn iter_back(&self, records: &Records) -> impl Iterator<Item = Slot> {
+        core::iter::successors(self.last, |slot| records.get(*slot)?.links.previous)
+    }
+
     /// Takes all records of another list, behind its own, in one step.
     pub(super) fn append(&mut self, other: Self, records: &mut Records) {
         let (Some(first), Some(last)) = (other.first, other.last) else { return };
@@ -105,8 +110,7 @@ mod tests {
 
     /// What is in the list, which is the same from either end.
     fn slots(list: &List, records: &Records) -> Vec<Slot> {
-        let mut backwards: Vec<Slot> =
-            core::iter::successors(list.last, |slot| records.get(*slot).unwrap().links.previous).collect();
+        let mut backwards: Vec<Slot> = list.iter_back(records).collect();
         backwards.reverse();
         let slots: Vec<Slot> = list.iter(records).collect();
         assert_eq!((&slots, list.first()), (&backwards, slots.first().copied()));

@@ -2,6 +2,7 @@
 //!
 //! The store knows neither bytes on a wire nor sockets: it takes requests and gives replies.
 
+mod absences;
 mod check;
 mod counters;
 mod execute;
@@ -44,14 +45,14 @@ use crate::types::Owner;
 use crate::wire::{Ending, Request};
 
 /// What is due ends in portions of this many records, so that no call takes long.
-const PORTION: u32 = 256;
+const PORTION: u32 = 128;
 
 /// Data from this many bytes on are worth dropping outside a lock.
 const TRASH_FROM: usize = 64 * 1024;
 
 /// All records of a server and all that is known of their owners.
 ///
-/// Every call takes the time. A record that has ended by then is there for no request, but at most 256 records are removed,
+/// Every call takes the time. A record that has ended by then is there for no request, but at most 128 records are removed,
 /// or given to their heirs, in one call: while there is more to do, [`poll_timeout`](Self::poll_timeout) is a moment that has
 /// passed. With the same seed the same calls give the same answers.
 ///
@@ -169,6 +170,7 @@ impl Store {
             self.turned_away += 1;
         } else {
             self.counters.connections += 1;
+            self.end_own(owner, now);
             self.owners.arrive(owner, now, &mut self.lifetimes, &mut self.records);
         }
         self.last_connection += 1;
@@ -205,7 +207,7 @@ impl Store {
             if attendance.turned_away {
                 self.turned_away -= 1;
             } else {
-                self.owners.close(attendance.owner, now, &mut self.lifetimes);
+                self.owners.close(attendance.owner, &mut self.lifetimes);
             }
         }
     }
@@ -217,7 +219,7 @@ impl Store {
         self.lifetimes.next()
     }
 
-    /// Removes records that have ended by now, and gives those to their heirs that have one: at most 256. Where
+    /// Removes records that have ended by now, and gives those to their heirs that have one: at most 128. Where
     /// [`poll_timeout`](Self::poll_timeout) has passed afterwards, it is to be called again, when others that wait for
     /// the store have had their turn.
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -254,7 +256,7 @@ impl Store {
         (self.owners.connections(owner) >= limit).then(|| over(Quota::ConnectionsOfAddress, limit))
     }
 
-    /// Has records end in portions of another size than 256: for tests.
+    /// Has records end in portions of another size than 128: for tests.
     #[doc(hidden)]
     pub fn set_portion(&mut self, records: u32) {
         self.portion = records.max(1);
@@ -283,6 +285,23 @@ impl Store {
             self.settle(slot, now);
             self.tidy();
         }
+    }
+
+    /// Ends a portion of an owner's records that are due, before others. Mostly nothing is left then that its arrival
+    /// must not let live again.
+    fn end_own(&mut self, owner: Owner, now: Instant) {
+        if !self.lifetimes.is_due(now) || !self.owners.is_behind(owner, now) {
+            return;
+        }
+        for _ in 0..self.portion {
+            let next = self.owners.next_to_end(owner, now, &mut self.lifetimes, &self.records);
+            let Some(slot) = next else { break };
+            self.settle(slot, now);
+        }
+        for slot in self.owners.take_late(owner, self.portion, &self.records) {
+            self.settle(slot, now);
+        }
+        self.tidy();
     }
 
     /// Ends records that are due, in the order of their deadlines, at most a portion of them.

@@ -13,6 +13,7 @@ use core::time::Duration;
 
 use foldhash::fast::FixedState;
 
+use super::absences::Absences;
 use super::lifetimes::{Lifetimes, Mortal};
 use super::list::List;
 use super::record::{More, Record};
@@ -32,6 +33,7 @@ pub(super) struct Owners {
     own_grace: BTreeSet<(Slot, u32, Pointer)>,
     /// The grace of all others.
     grace: Duration,
+    absences: Absences,
     /// Estates, and the number of the latest.
     estates: usize,
     last_estate: u32,
@@ -49,14 +51,14 @@ struct Holdings {
     records: u32,
     /// The records, by their [`Kind`].
     lists: [List; 3],
-    /// When the owner left last and came last, and when it had left before that.
+    /// When the owner left last; of an estate, when it came after that.
     left: Instant,
     came: Instant,
-    left_before: Instant,
     /// The moment of the owner's entry in the queue.
     queued: Instant,
-    /// No record that came while the owner is gone ends before this.
+    /// No record that came since the owner left ends before this, and how many came.
     late_from: Instant,
+    late: u32,
     /// Since the owner left, it is known of its records with a grace of their own up to this one whether they end.
     passed: (u32, Pointer),
     /// The estate from which records come here.
@@ -87,7 +89,14 @@ impl Named for Holdings {
 
 impl Owners {
     pub(super) fn new(hasher: FixedState, grace: Duration) -> Self {
-        Self { holdings: Table::new(hasher), own_grace: BTreeSet::new(), grace, estates: 0, last_estate: 0 }
+        Self {
+            holdings: Table::new(hasher),
+            own_grace: BTreeSet::new(),
+            grace,
+            absences: Absences::default(),
+            estates: 0,
+            last_estate: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -187,7 +196,8 @@ impl Owners {
         records: &mut Records,
     ) {
         let mut slot = self.enter(owner);
-        if self.holdings.get(slot).is_some_and(|holdings| holdings.is_behind(now)) {
+        let shortest = self.shortest_grace();
+        if self.holdings.get(slot).is_some_and(|it| it.is_behind(now) || it.outlasts(shortest, now)) {
             slot = self.leave_behind(slot, now, lifetimes);
         }
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
@@ -196,17 +206,42 @@ impl Owners {
         if holdings.present > 1 {
             return;
         }
-        holdings.came = now;
         unqueue(holdings, lifetimes);
+        let absence = (now, holdings.left);
         let late = core::mem::take(holdings.list(Kind::Late));
         holdings.list(Kind::Ordinary).append(late, records);
+        if lifetimes.is_due(now) {
+            self.absences.note(owner, absence, shortest);
+        } else {
+            self.absences.forget_some();
+        }
+    }
+
+    /// Whether records of an owner that is gone may be due.
+    pub(super) fn is_behind(&self, owner: Owner, now: Instant) -> bool {
+        let holdings = self.find(owner).and_then(|slot| self.holdings.get(slot));
+        holdings.is_some_and(|holdings| holdings.is_behind(now))
+    }
+
+    /// The records that came to an owner since it left, if they are no more than `most`: they are about to be
+    /// [settled](super::Store::settle).
+    pub(super) fn take_late(&mut self, owner: Owner, most: u32, records: &Records) -> Vec<Slot> {
+        let slot = self.find(owner);
+        let Some(holdings) = slot.and_then(|slot| self.holdings.get_mut(slot)) else { return Vec::new() };
+        if holdings.late > most {
+            return Vec::new();
+        }
+        holdings.late_from = Instant::NEVER;
+        let [_, own_grace, late] = &holdings.lists;
+        let last = |list: &List| list.iter_back(records).take(holdings.late as usize).collect::<Vec<_>>();
+        [last(own_grace), last(late)].concat()
     }
 
     /// Leaves an owner's records behind in an estate. Where the owner is now.
     fn leave_behind(&mut self, slot: Slot, now: Instant, lifetimes: &mut Lifetimes) -> Slot {
         self.holdings.forget_name(slot);
         let Some(estate) = self.holdings.get_mut(slot) else { return slot };
-        let since = estate.queued.min(estate.late_from);
+        let since = estate.queued.min(estate.late_from).min(now);
         unqueue(estate, lifetimes);
         estate.came = now;
         let holdings = Holdings {
@@ -233,26 +268,19 @@ impl Owners {
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
         holdings.present -= 1;
         if holdings.present == 0 {
-            holdings.left_before = core::mem::replace(&mut holdings.left, now);
+            holdings.left = now;
             holdings.passed = (0, Pointer(0));
-            holdings.late_from = Instant::NEVER;
+            (holdings.late_from, holdings.late) = (Instant::NEVER, 0);
             self.queue(slot, lifetimes);
         }
     }
 
     /// The socket of a connection that has left is closed.
-    pub(super) fn close(&mut self, owner: Owner, now: Instant, lifetimes: &mut Lifetimes) {
+    pub(super) fn close(&mut self, owner: Owner, lifetimes: &mut Lifetimes) {
         let Some(slot) = self.find(owner) else { return };
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
         holdings.connections -= 1;
-        if holdings.is_idle() && lifetimes.is_due(now) {
-            // It may be the heir of something that is due: until then it must be known when it was here.
-            unqueue(holdings, lifetimes);
-            holdings.queued = now;
-            lifetimes.set(now, Mortal::Owner(owner));
-        } else {
-            self.drop_idle(slot, lifetimes);
-        }
+        self.drop_idle(slot, lifetimes);
     }
 
     /// An owner gets a record that is nobody's, as of a moment that may be past. Where it has no connection, the record's
@@ -288,6 +316,7 @@ impl Owners {
         if is_late {
             let deadline = then.max(holdings.left) + grace;
             holdings.late_from = holdings.late_from.min(deadline);
+            holdings.late = holdings.late.saturating_add(1);
             records.edit(record, |_, more| more.deadline = Some(deadline));
             lifetimes.set(deadline, Mortal::Record(pointer));
         }
@@ -386,7 +415,12 @@ impl Owners {
     pub(super) fn keep(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
         let holdings = records.get(record).and_then(|record| self.holdings.get(record.owner));
         let Some(holdings) = holdings else { return };
-        if let Some(successor) = holdings.successor {
+        let more = records.more(record);
+        let own = more.and_then(|more| more.deadline).unwrap_or(Instant::ZERO);
+        let deadline = own.max(holdings.left + self.grace_of(more));
+        if let Some(successor) = holdings.successor
+            && deadline > holdings.came
+        {
             let came = holdings.came;
             self.take_out(record, lifetimes, records);
             self.add(successor, record, came, lifetimes, records);
@@ -397,10 +431,7 @@ impl Owners {
 
     /// Whether a record that an owner got at a past moment has ended before the owner came.
     pub(super) fn came_too_late(&self, record: &Record, more: Option<&More>, then: Instant) -> bool {
-        self.holdings.get(record.owner).is_some_and(|holdings| {
-            let left = if holdings.present > 0 { holdings.left } else { holdings.left_before };
-            then < holdings.came && then.max(left) + self.grace_of(more) <= holdings.came
-        })
+        self.get(record.owner).is_some_and(|owner| self.absences.outlast(owner, then, self.grace_of(more)))
     }
 
     /// How long a record outlives its owner's last connection.
@@ -442,17 +473,28 @@ impl Owners {
         }
     }
 
-    /// Forgets an owner of whom there is nothing to be known any more.
+    /// Forgets an owner of whom there is nothing to be known any more. While something is due from before it left, of which
+    /// it may be the heir, it must be known that it was there then.
     fn drop_idle(&mut self, mut slot: Slot, lifetimes: &mut Lifetimes) {
         while let Some(successor) = self.holdings.get(slot).and_then(|holdings| holdings.successor) {
             slot = successor;
         }
-        if let Some(holdings) = self.holdings.get_mut(slot)
-            && holdings.is_idle()
-        {
-            unqueue(holdings, lifetimes);
+        let Some(holdings) = self.holdings.get_mut(slot).filter(|holdings| holdings.is_idle()) else {
+            return;
+        };
+        unqueue(holdings, lifetimes);
+        if lifetimes.next().is_some_and(|next| next < holdings.left) {
+            holdings.queued = holdings.left;
+            lifetimes.set(holdings.left, Mortal::Owner(holdings.owner));
+        } else {
             self.holdings.remove(slot);
         }
+    }
+
+    /// The shortest grace above nothing: that of SET_LIFETIME is in seconds.
+    fn shortest_grace(&self) -> Duration {
+        const SECOND: Duration = Duration::from_secs(1);
+        if self.grace.is_zero() { SECOND } else { self.grace.min(SECOND) }
     }
 }
 
@@ -467,9 +509,9 @@ impl Holdings {
             lists: Default::default(),
             left: Instant::ZERO,
             came: Instant::ZERO,
-            left_before: Instant::ZERO,
             queued: Instant::NEVER,
             late_from: Instant::NEVER,
+            late: 0,
             passed: (0, Pointer(0)),
             predecessor: None,
             successor: None,
@@ -479,6 +521,12 @@ impl Holdings {
     /// Whether there is nothing to be known of the owner any more.
     fn is_idle(&self) -> bool {
         self.connections == 0 && self.records == 0
+    }
+
+    /// Whether the owner was gone for so long that something may have ended that an earlier estate of it holds. What
+    /// has no grace at all ends with its estate.
+    fn outlasts(&self, shortest: Duration, now: Instant) -> bool {
+        self.present == 0 && self.predecessor.is_some() && self.left + shortest <= now
     }
 
     /// Whether there are records of an owner that is gone of which some may be due.

@@ -154,8 +154,8 @@ impl World {
         let (mut times, mut most) = (0, 0);
         while let Some(due) = self.server.poll_timeout().filter(|due| *due <= until) {
             // What ends at an instant may let something else end at the same, such as the records of a grace of nothing; and
-            // no more than 256 records end in one call.
-            (times, most) = if last == Some(due) { (times + 1, most) } else { (0, 3 + self.records() / 128) };
+            // no more than 128 records end in one call.
+            (times, most) = if last == Some(due) { (times + 1, most) } else { (0, 3 + self.records() / 64) };
             assert!(times < most, "what is due at {due:?} is due again");
             last = Some(due);
             self.now = self.now.max(due);
