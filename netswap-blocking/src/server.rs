@@ -90,10 +90,7 @@ impl Server {
             match wait(next(&shared, &mut connections, sweep, &mut listener)) {
                 Next::Stop => break,
                 Next::Ended(ended) => connection_ended(&shared, ended),
-                Next::Sweep => {
-                    shared.sweep();
-                    sweep = Instant::now() + Shared::SWEEP;
-                }
+                Next::Sweep => sweep = Instant::now() + shared.sweep(),
                 Next::Accepted(accepted) => {
                     match accepted.and_then(|accepted| serve(&shared, &mut connections, accepted)) {
                         Err(error) if !socket::is_of_one_connection(&error) => {

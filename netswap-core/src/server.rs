@@ -47,6 +47,12 @@ impl Server {
         &self.store
     }
 
+    /// Has records end in portions of another size than 128: for tests.
+    #[doc(hidden)]
+    pub fn set_portion(&mut self, records: u32) {
+        self.store.set_portion(records);
+    }
+
     /// A client connects from an address; `None` where so many are being turned away that it is closed at once.
     pub fn connect(&mut self, address: IpAddr, now: Instant) -> Option<Peer> {
         let (config, budget) = (self.config.clone(), self.budget.clone());
@@ -112,7 +118,8 @@ impl Server {
         earlier(self.store.poll_timeout(), timeouts.min())
     }
 
-    /// Does what is due.
+    /// Does what is due. Where [`poll_timeout`](Self::poll_timeout) has passed afterwards, more is: of records that have
+    /// ended, at most 128 are removed in one call.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.store.handle_timeout(now);
         self.roof().deliver(now);

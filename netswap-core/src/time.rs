@@ -14,6 +14,9 @@ impl Instant {
     /// The start.
     pub const ZERO: Self = Self(0);
 
+    /// Later than all others: what has no deadline has this one.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
     /// The moment this long after the start.
     #[must_use]
     pub fn after_start(elapsed: Duration) -> Self {

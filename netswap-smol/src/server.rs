@@ -94,7 +94,7 @@ impl Server {
         // takes hundreds of turns first.
         let mut connections = FuturesUnordered::new();
         let mut stopped = pin!(shared.stopped());
-        let mut sweep = Timer::interval(Shared::SWEEP);
+        let mut sweep = Timer::after(Duration::ZERO);
         let mut pause = None;
         let mut errors = AcceptErrors::default();
         loop {
@@ -104,14 +104,14 @@ impl Server {
             }
             .or(async { Next::Ended(next_ended(&mut connections).await) })
             .or(async {
-                sweep.next().await;
+                (&mut sweep).await;
                 Next::Sweep
             })
             .or(async { Next::Accepted(accept(&listener, &mut pause).await) });
             match next.await {
                 Next::Stop => break,
                 Next::Ended(ended) => connection_ended(&shared, ended),
-                Next::Sweep => shared.sweep(),
+                Next::Sweep => sweep = Timer::after(shared.sweep()),
                 Next::Accepted(Ok((stream, address))) => {
                     if let Some(connection) = shared.accept(prepared(stream), address) {
                         connections.push(guarded(connection));

@@ -1,6 +1,7 @@
 //! A NetSwap server on tokio.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,14 +84,17 @@ impl Server {
     pub async fn run(self) {
         let Self { listener, shared, shutdown_deadline, .. } = self;
         let mut connections = JoinSet::new();
-        let mut sweep = time::interval(Shared::SWEEP);
+        let mut sweep = pin!(time::sleep(Duration::ZERO));
         let mut errors = AcceptErrors::default();
         loop {
             tokio::select! {
                 biased;
                 () = shared.stopped() => break,
                 Some(ended) = connections.join_next() => connection_ended(&shared, ended),
-                _ = sweep.tick() => shared.sweep(),
+                () = &mut sweep => {
+                    let pause = shared.sweep();
+                    sweep.as_mut().reset(time::Instant::now() + pause);
+                }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, address)) => {
                         if let Some(connection) = shared.accept(prepared(stream), address) {

@@ -7,8 +7,8 @@ use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant as Moment};
 
 use event_listener::Event;
 use netswap_core::config::{Config, ConfigError};
@@ -35,6 +35,8 @@ pub struct Shared {
     config: Arc<Config>,
     budget: Arc<Budget>,
     clock: Clock,
+    /// Until when nobody sweeps, so that others get the store.
+    rest: Mutex<Moment>,
     stopping: AtomicBool,
     /// Told when the server is to stop.
     stopped: Event,
@@ -56,8 +58,14 @@ pub struct Traffic {
 }
 
 impl Shared {
-    /// How often records that have ended are removed, where nobody has asked for them before.
+    /// The longest time between two [sweeps](Self::sweep).
     pub const SWEEP: Duration = Duration::from_millis(500);
+
+    /// The shortest time between two sweeps, where nothing is due after the first.
+    const SWEEP_PAUSE: Duration = Duration::from_millis(5);
+
+    /// About the longest time that a sweep takes, however much is due.
+    const SWEEP_TURN: Duration = Duration::from_micros(500);
 
     /// How long a server waits before it accepts again, after the system had no descriptor or no memory for a
     /// connection.
@@ -71,6 +79,7 @@ impl Shared {
             store: FairMutex::new(store),
             bells: Bells::default(),
             clock: Clock::start(),
+            rest: Mutex::new(Moment::now()),
             stopping: AtomicBool::new(false),
             stopped: Event::new(),
             received: AtomicU64::new(0),
@@ -171,16 +180,35 @@ impl Shared {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Removes what has ended. To be called every [`SWEEP`](Self::SWEEP).
-    pub fn sweep(&self) {
-        let now = self.now();
+    /// Removes records that have ended (docs/PROTOCOL.md §6.3): when it is to be called again, from now on.
+    ///
+    /// It takes about half a millisecond at most, and unlocks the store after each 128 records. While more records have
+    /// ended, it is to be called again after as much time as it took, which is left to others; where several threads
+    /// sweep, all of them leave that time.
+    pub fn sweep(&self) -> Duration {
+        let mut rest = match self.rest.try_lock() {
+            Ok(rest) => rest,
+            Err(TryLockError::Poisoned(rest)) => rest.into_inner(),
+            Err(TryLockError::WouldBlock) => return Self::SWEEP_PAUSE,
+        };
+        let begun = Moment::now();
+        if let Some(left) = rest.checked_duration_since(begun).filter(|left| !left.is_zero()) {
+            return left;
+        }
         loop {
+            let now = self.now();
             let mut store = self.store();
             store.handle_timeout(now);
-            let more = store.has_garbage();
+            let next = store.poll_timeout().map(|next| next.saturating_since(now));
             self.release(store);
-            if !more {
-                break;
+            match next {
+                Some(Duration::ZERO) => {}
+                next => return next.unwrap_or(Self::SWEEP).clamp(Self::SWEEP_PAUSE, Self::SWEEP),
+            }
+            let took = begun.elapsed();
+            if took >= Self::SWEEP_TURN {
+                *rest = Moment::now() + took;
+                return took;
             }
         }
     }
@@ -297,6 +325,7 @@ impl Drop for Attendance {
 mod tests {
     use netswap_core::config::Limits;
     use netswap_core::identity::IdentityKey;
+    use netswap_core::types::Access;
 
     use super::*;
 
@@ -314,5 +343,38 @@ mod tests {
         assert!(matches!(shared.connect(address, shared.now()), Admission::Served(_)));
         shared.sweep();
         assert_eq!(shared.store().statistics().connections, 1);
+    }
+
+    #[test]
+    fn a_sweep_ends_after_its_turn_and_the_next_one_goes_on() {
+        let mut config = Config::new(Limits::new(1 << 30), IdentityKey([1; 16]), [2; 32]);
+        config.times.grace = Duration::ZERO;
+        let shared = Arc::new(Shared::new(config).unwrap());
+        let records = || shared.store().statistics().records;
+        let Admission::Served(peer) = shared.connect("127.0.0.1:1".parse().unwrap(), shared.now()) else {
+            panic!("it is turned away")
+        };
+        for _ in 0..20_000 {
+            let request = Request::ReserveRecord { access: Access::empty() };
+            (&*shared).execute(peer, Xid(1), request, shared.now());
+        }
+        assert_eq!((records(), shared.sweep()), (20_000, Shared::SWEEP));
+        shared.store().disconnect(peer.id, shared.now());
+        let (mut turns, mut rests) = (0, 0);
+        while records() > 0 {
+            let (before, begun) = (records(), Moment::now());
+            let pause = shared.sweep();
+            if records() == before {
+                // It is called too early: the time that the turn before took is left to others.
+                assert!(pause <= Shared::SWEEP_PAUSE.max(begun.elapsed()));
+                rests += 1;
+            } else {
+                turns += 1;
+            }
+            std::thread::sleep(Duration::from_micros(20));
+        }
+        assert!(turns > 1 && rests > 0, "{turns} turns, {rests} rests");
+        std::thread::sleep(Shared::SWEEP_PAUSE);
+        assert_eq!(shared.sweep(), Shared::SWEEP);
     }
 }

@@ -44,7 +44,7 @@ impl Store {
 }
 
 /// The record that a request is about, and the right that others need; none is for the owner alone.
-fn target<D>(request: &Request<D>) -> Option<(Pointer, Access)> {
+pub(super) fn target<D>(request: &Request<D>) -> Option<(Pointer, Access)> {
     let (pointer, right) = match *request {
         Request::ResolvePointer { pointer }
         | Request::StatRecord { pointer }

@@ -16,7 +16,7 @@ pub(super) type Answer = Result<Reply<Data>, Refusal>;
 
 impl Engine for Store {
     fn judge(&mut self, peer: Peer, request: &Request<u32>, now: Instant) -> Result<u32, Refusal> {
-        self.expire(now);
+        self.expire_for(request, now);
         self.drop_garbage();
         let slot = self.check(peer.owner, request, |len| *len as usize)?;
         Ok(match request {
@@ -63,7 +63,7 @@ impl Store {
     /// Carries out a complete request. What it made superfluous is left in the [garbage](Self::take_garbage), and whom it
     /// concerns besides is [told](Self::take_woken).
     pub fn serve(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
-        self.expire(now);
+        self.expire_for(&request, now);
         let opcode = request.opcode();
         let done = match self.check(peer.owner, &request, Payload::len) {
             Ok(slot) => self.wait_or_carry_out(peer, xid, request, slot, now),
@@ -134,7 +134,10 @@ impl Store {
             }
             Request::Ping { data } => Ok(Reply::Echo(data.settle(&self.budget)?)),
             Request::StatRecord { .. } => self.stat(slot?, now),
-            Request::ListRecords => Ok(Reply::Pointers(self.owners.records(caller, &self.records))),
+            Request::ListRecords => {
+                let due_by = self.lifetimes.is_due(now).then_some(now);
+                Ok(Reply::Pointers(self.owners.records(caller, &self.records, due_by)))
+            }
             // These read a record, and were dealt with before.
             Request::ResolvePointer { .. } | Request::ResolveIfChanged { .. } | Request::ReadRange { .. } => {
                 Err(Refusal::AddressFault)
@@ -227,14 +230,13 @@ impl Store {
 
     /// Puts a record that is nobody's among those of an owner.
     pub(super) fn put(&mut self, slot: Slot, owner: Slot, now: Instant) {
-        let grace = self.config.times.grace;
-        self.owners.add(owner, slot, now, grace, &mut self.lifetimes, &mut self.records);
+        self.owners.add(owner, slot, now, &mut self.lifetimes, &mut self.records);
     }
 
     fn stat(&self, slot: Slot, now: Instant) -> Answer {
         let record = self.record(slot)?;
         let more = self.records.more(slot);
-        let grace = more.and_then(|more| more.deadline).or_else(|| self.owners.deadline(record.owner));
+        let grace = self.owners.deadline(record, more);
         let ttl = more.and_then(|more| more.settings.ttl);
         let expires = grace.into_iter().chain(ttl).min().map(|deadline| {
             let left = deadline.saturating_since(now);

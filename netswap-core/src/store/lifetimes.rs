@@ -2,43 +2,62 @@
 
 use alloc::collections::BTreeSet;
 
+use super::slab::Slot;
 use crate::time::Instant;
 use crate::types::{Owner, Pointer};
 
-/// What ends at a deadline.
+/// What has an entry in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mortal {
     /// One record, at the end of its time to live: before all others of the same moment.
     Ttl(Pointer),
-    /// All records of an owner that is gone, but those that have deadlines of their own.
+    /// What an owner left when it came back too late, the oldest first.
+    Estate { number: u32, slot: Slot },
+    /// The records of an owner that is gone, from when the first of them ends.
     Owner(Owner),
-    /// One record, at the end of its grace.
+    /// One record that came to an owner that was gone, at the end of its grace.
     Record(Pointer),
 }
 
 /// The deadlines, soonest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lifetimes {
     queue: BTreeSet<(Instant, Mortal)>,
+    /// The moment of the first entry, which every request looks at.
+    next: Instant,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { queue: BTreeSet::new(), next: Instant::NEVER }
+    }
 }
 
 impl Lifetimes {
     pub(super) fn set(&mut self, deadline: Instant, mortal: Mortal) {
         self.queue.insert((deadline, mortal));
+        self.next = self.next.min(deadline);
     }
 
     pub(super) fn clear(&mut self, deadline: Instant, mortal: Mortal) {
         self.queue.remove(&(deadline, mortal));
+        if deadline <= self.next {
+            self.next = self.queue.first().map_or(Instant::NEVER, |(next, _)| *next);
+        }
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        self.queue.first().map(|(deadline, _)| *deadline)
+        (!self.queue.is_empty()).then_some(self.next)
     }
 
-    /// The first that is due: a deadline is a moment at which the thing is already gone.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, Mortal)> {
-        let due = *self.queue.first().filter(|(deadline, _)| *deadline <= now)?;
-        self.queue.pop_first();
-        Some(due)
+    /// Whether something is due: a deadline is a moment at which the thing is already gone.
+    #[inline]
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.next <= now
+    }
+
+    /// The first entry that is due, which stays until it is [cleared](Self::clear).
+    pub(super) fn first_due(&self, now: Instant) -> Option<(Instant, Mortal)> {
+        self.queue.first().copied().filter(|(deadline, _)| *deadline <= now)
     }
 }

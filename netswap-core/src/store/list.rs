@@ -8,7 +8,6 @@ use super::slab::Slot;
 pub(super) struct List {
     first: Option<Slot>,
     last: Option<Slot>,
-    len: u32,
 }
 
 /// A record's neighbours in its list.
@@ -19,17 +18,34 @@ pub(super) struct Links {
 }
 
 impl List {
-    pub(super) fn len(&self) -> usize {
-        self.len as usize
+    /// The record that was pushed before all others.
+    pub(super) fn first(&self) -> Option<Slot> {
+        self.first
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+    /// Whether a record is the first or the last one.
+    pub(super) fn ends_with(&self, slot: Slot) -> bool {
+        self.first == Some(slot) || self.last == Some(slot)
     }
 
     /// The slots in the list, in the order in which they were pushed.
     pub(super) fn iter(&self, records: &Records) -> impl Iterator<Item = Slot> {
         core::iter::successors(self.first, |slot| records.get(*slot)?.links.next)
+    }
+
+    /// The slots in the list, the latest first.
+    pub(super) fn iter_back(&self, records: &Records) -> impl Iterator<Item = Slot> {
+        core::iter::successors(self.last, |slot| records.get(*slot)?.links.previous)
+    }
+
+    /// Takes all records of another list, behind its own, in one step.
+    pub(super) fn append(&mut self, other: Self, records: &mut Records) {
+        let (Some(first), Some(last)) = (other.first, other.last) else { return };
+        let previous = self.last.replace(last);
+        if let Some(record) = records.get_mut(first) {
+            record.links.previous = previous;
+        }
+        *self.after(previous, records) = Some(first);
     }
 
     /// Adds a record, which must be in no list, at the end.
@@ -39,19 +55,16 @@ impl List {
             record.links = Links { previous, next: None };
         }
         *self.after(previous, records) = Some(slot);
-        self.len += 1;
     }
 
-    /// Takes out a record, which must be in this list.
+    /// Takes out a record, which must be in this list; one that is neither its first nor its last may be in any.
     pub(super) fn remove(&mut self, slot: Slot, records: &mut Records) {
         let Some(record) = records.get_mut(slot) else { return };
         let Links { previous, next } = core::mem::take(&mut record.links);
         *self.after(previous, records) = next;
         *self.before(next, records) = previous;
-        self.len -= 1;
     }
 
-    /// What says what comes after a record, or comes first.
     /// A record of the list is at another slot now.
     pub(super) fn moved(&mut self, to: Slot, records: &mut Records) {
         let Some(record) = records.get(to) else { return };
@@ -60,6 +73,7 @@ impl List {
         *self.before(next, records) = Some(to);
     }
 
+    /// What says what comes after a record, or comes first.
     fn after<'a>(&'a mut self, previous: Option<Slot>, records: &'a mut Records) -> &'a mut Option<Slot> {
         match previous.and_then(|slot| records.get_mut(slot)) {
             Some(record) => &mut record.links.next,
@@ -96,11 +110,11 @@ mod tests {
 
     /// What is in the list, which is the same from either end.
     fn slots(list: &List, records: &Records) -> Vec<Slot> {
-        let mut backwards: Vec<Slot> =
-            core::iter::successors(list.last, |slot| records.get(*slot).unwrap().links.previous).collect();
+        let mut backwards: Vec<Slot> = list.iter_back(records).collect();
         backwards.reverse();
         let slots: Vec<Slot> = list.iter(records).collect();
-        assert_eq!((&slots, slots.len(), slots.is_empty()), (&backwards, list.len(), list.is_empty()));
+        assert_eq!((&slots, list.first()), (&backwards, slots.first().copied()));
+        assert!(slots.first().into_iter().chain(slots.last()).all(|slot| list.ends_with(*slot)));
         slots
     }
 
@@ -127,12 +141,19 @@ mod tests {
         /// Records come into one of three lists, go from one to another, and end.
         #[test]
         fn every_record_is_in_its_list(
-            steps in proptest::collection::vec((0..3_usize, 0..4_usize, any::<prop::sample::Index>()), 0..200)
+            steps in proptest::collection::vec((0..3_usize, 0..5_usize, any::<prop::sample::Index>()), 0..200)
         ) {
             let mut records = Records::new(FixedState::with_seed(7));
             let mut lists: [List; 3] = Default::default();
             let mut model: [Vec<Slot>; 3] = Default::default();
             for (n, (from, to, index)) in steps.into_iter().enumerate() {
+                if to == 4 {
+                    // All of one list go to the first one.
+                    let (list, mut slots) = (core::mem::take(&mut lists[from]), core::mem::take(&mut model[from]));
+                    lists[0].append(list, &mut records);
+                    model[0].append(&mut slots);
+                    continue;
+                }
                 let slot = if model[from].is_empty() || from == to {
                     insert(&mut records, n as u64)
                 } else {

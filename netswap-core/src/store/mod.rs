@@ -2,9 +2,11 @@
 //!
 //! The store knows neither bytes on a wire nor sockets: it takes requests and gives replies.
 
+mod absences;
 mod check;
 mod counters;
 mod execute;
+mod index;
 mod lifetimes;
 mod list;
 mod owners;
@@ -40,15 +42,19 @@ use crate::error::{Quota, Refusal};
 use crate::memory::{Budget, Data, Garbage, Portion};
 use crate::time::Instant;
 use crate::types::Owner;
-use crate::wire::Ending;
+use crate::wire::{Ending, Request};
+
+/// What is due ends in portions of this many records, so that no call takes long.
+const PORTION: u32 = 128;
 
 /// Chunks of data that are dropped at a time.
-const PORTION: usize = 256;
+const GARBAGE_PORTION: usize = 256;
 
 /// All records of a server and all that is known of their owners.
 ///
-/// Every call takes the time, and everything that ended by then has ended before the call is carried out. With the same
-/// seed the same calls give the same answers.
+/// Every call takes the time. A record that has ended by then is there for no request, but at most 128 records are removed,
+/// or given to their heirs, in one call: while there is more to do, [`poll_timeout`](Self::poll_timeout) is a moment that has
+/// passed. With the same seed the same calls give the same answers.
 ///
 /// As an [`Engine`](crate::engine::Engine) it frees at once what a request made superfluous. Giving back a large block takes the system
 /// milliseconds, so behind a lock use [`serve`](Self::serve), and drop [`take_garbage`](Self::take_garbage) after unlocking.
@@ -62,6 +68,8 @@ pub struct Store {
     last_connection: u64,
     turned_away: u32,
     lifetimes: Lifetimes,
+    /// Records that end in one call.
+    portion: u32,
     pointers: Pointers,
     counters: Counters,
     /// Large data that no record and no connection holds any more.
@@ -106,11 +114,12 @@ impl Store {
                     .with_chunk(config.chunk),
             ),
             records: Records::new(hasher.clone()),
-            owners: Owners::new(hasher.clone()),
+            owners: Owners::new(hasher.clone(), config.times.grace),
             connections: HashMap::with_hasher(hasher),
             last_connection: 0,
             turned_away: 0,
             lifetimes: Lifetimes::default(),
+            portion: PORTION,
             pointers,
             counters: Counters::default(),
             garbage: Garbage::new(),
@@ -160,7 +169,8 @@ impl Store {
             self.turned_away += 1;
         } else {
             self.counters.connections += 1;
-            self.owners.arrive(owner, &mut self.lifetimes, &mut self.records);
+            self.end_own(owner, now);
+            self.owners.arrive(owner, now, &mut self.lifetimes, &mut self.records);
         }
         self.last_connection += 1;
         let peer = Peer { id: ConnectionId(self.last_connection), owner };
@@ -183,8 +193,7 @@ impl Store {
             && core::mem::take(&mut attendance.present)
         {
             let owner = attendance.owner;
-            let grace = self.config.times.grace;
-            self.owners.leave(owner, now, grace, &mut self.lifetimes, &mut self.records);
+            self.owners.leave(owner, now, &mut self.lifetimes);
             self.forget_all(id);
         }
     }
@@ -197,12 +206,13 @@ impl Store {
             if attendance.turned_away {
                 self.turned_away -= 1;
             } else {
-                self.owners.close(attendance.owner);
+                self.owners.close(attendance.owner, &mut self.lifetimes);
             }
         }
     }
 
-    /// When something ends next.
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called: when something ends next, or a moment that has passed
+    /// while more has ended than one call removes.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if !self.garbage.is_empty() {
@@ -211,7 +221,9 @@ impl Store {
         self.lifetimes.next()
     }
 
-    /// Ends what has to end by now.
+    /// Removes records that have ended by now, and gives those to their heirs that have one: at most 128. Where
+    /// [`poll_timeout`](Self::poll_timeout) has passed afterwards, it is to be called again, when others that wait for
+    /// the store have had their turn.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire(now);
     }
@@ -233,7 +245,7 @@ impl Store {
     #[cold]
     #[must_use]
     pub fn take_garbage(&mut self) -> Portion {
-        self.garbage.take(PORTION)
+        self.garbage.take(GARBAGE_PORTION)
     }
 
     /// A connection hands over what it has to drop.
@@ -264,36 +276,110 @@ impl Store {
         (self.owners.connections(owner) >= limit).then(|| over(Quota::ConnectionsOfAddress, limit))
     }
 
+    /// Has records end in portions of another size than 128: for tests.
+    #[doc(hidden)]
+    pub fn set_portion(&mut self, records: u32) {
+        self.portion = records.max(1);
+    }
+
     #[inline]
     fn expire(&mut self, now: Instant) {
-        if self.lifetimes.next().is_some_and(|due| due <= now) {
-            self.end_all_due(now);
+        if self.lifetimes.is_due(now) {
+            self.end_portion(now);
+        }
+    }
+
+    /// Ends a portion of what has to end by now, and the record that a request is about, where it has to.
+    #[inline]
+    fn expire_for<D>(&mut self, request: &Request<D>, now: Instant) {
+        if self.lifetimes.is_due(now) {
+            self.end_portion(now);
+            self.end_target(request, now);
         }
     }
 
     #[cold]
-    fn end_all_due(&mut self, now: Instant) {
-        self.end_due(now);
-        // What they had is to be free for the request that follows, as far as a portion goes.
+    fn end_target<D>(&mut self, request: &Request<D>, now: Instant) {
+        let target = check::target(request).filter(|_| self.lifetimes.is_due(now));
+        if let Some(slot) = target.and_then(|(pointer, _)| self.records.find(pointer)) {
+            self.settle(slot, now);
+            self.tidy();
+        }
+    }
+
+    /// Ends a portion of an owner's records that are due, before others. Mostly nothing is left then that its arrival
+    /// must not let live again.
+    fn end_own(&mut self, owner: Owner, now: Instant) {
+        if !self.lifetimes.is_due(now) || !self.owners.is_behind(owner, now) {
+            return;
+        }
+        for _ in 0..self.portion {
+            let next = self.owners.next_to_end(owner, now, &mut self.lifetimes, &self.records);
+            let Some(slot) = next else { break };
+            self.settle(slot, now);
+        }
+        for slot in self.owners.take_late(owner, self.portion, &self.records) {
+            self.settle(slot, now);
+        }
+        self.tidy();
+    }
+
+    /// Ends records that are due, in the order of their deadlines, at most a portion of them.
+    #[cold]
+    fn end_portion(&mut self, now: Instant) {
+        for _ in 0..self.portion {
+            let Some((then, mortal)) = self.lifetimes.first_due(now) else { break };
+            match mortal {
+                Mortal::Ttl(pointer) | Mortal::Record(pointer) => match self.records.find(pointer) {
+                    Some(slot) => {
+                        let is_left = self.settle(slot, then);
+                        let deadline = self.records.more(slot).and_then(|more| more.deadline);
+                        if is_left && deadline == Some(then) {
+                            self.owners.keep(slot, &mut self.lifetimes, &mut self.records);
+                        }
+                    }
+                    None => self.lifetimes.clear(then, mortal),
+                },
+                Mortal::Owner(owner) => {
+                    let next = self.owners.next_to_end(owner, then, &mut self.lifetimes, &self.records);
+                    if let Some(slot) = next {
+                        self.settle(slot, then);
+                    }
+                }
+                Mortal::Estate { slot: estate, .. } => match self.owners.next_of_estate(estate) {
+                    Some((slot, until)) => {
+                        let is_left = self.settle(slot, until);
+                        if is_left && self.records.get(slot).is_some_and(|record| record.owner == estate) {
+                            self.owners.keep(slot, &mut self.lifetimes, &mut self.records);
+                        }
+                    }
+                    None => self.lifetimes.clear(then, mortal),
+                },
+            }
+        }
+        self.tidy();
+        // What they had is to be free for the request that follows.
         self.drop_garbage();
     }
 
-    fn end_due(&mut self, now: Instant) {
-        while let Some((then, mortal)) = self.lifetimes.pop_due(now) {
-            let may_inherit = !matches!(mortal, Mortal::Ttl(_));
-            let ended: Vec<Slot> = match mortal {
-                Mortal::Ttl(pointer) | Mortal::Record(pointer) => {
-                    self.records.find(pointer).into_iter().collect()
-                }
-                Mortal::Owner(owner) => self.owners.take_estate(owner, &self.records),
+    /// Has a record end, or go to its heir, where it had to by a moment. Whether it is still there.
+    fn settle(&mut self, slot: Slot, by: Instant) -> bool {
+        loop {
+            let Some(record) = self.records.get(slot) else { return false };
+            let more = self.records.more(slot);
+            let ttl = more.and_then(|more| more.settings.ttl).filter(|ttl| *ttl <= by);
+            let grace = self.owners.deadline(record, more).filter(|deadline| *deadline <= by);
+            let inherits = match (ttl, grace) {
+                (None, None) => return true,
+                (Some(ttl), Some(then)) if ttl <= then => false,
+                (_, Some(then)) => self.inherit(slot, then),
+                (Some(_), None) => false,
             };
-            for slot in ended {
-                if !(may_inherit && self.inherit(slot, then)) {
-                    self.end(slot, Ending::Expired);
-                    self.counters.records_expired += 1;
-                }
+            if !inherits {
+                self.end(slot, Ending::Expired);
+                self.counters.records_expired += 1;
+                return false;
             }
-            self.tidy();
         }
     }
 

@@ -1,29 +1,42 @@
 //! Who owns which records, who is connected, and when an owner's records end (docs/PROTOCOL.md §6.3).
+//!
+//! Nothing here takes longer for an owner of many records than for one of few, its list apart. An owner that is gone has
+//! one entry in the queue of deadlines, for when the first of its records ends; the others follow from when it left.
+//! Records end one at a time, and there may be more of them that are due than have been ended. When their owner comes
+//! back then, they must not live again: all of its records stay behind in an *estate* that nobody finds by the owner's
+//! name, and of which the owner gets those that are still alive, one at a time.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::ops::Bound::{Excluded, Unbounded};
 use core::time::Duration;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashSet;
 
+use super::absences::Absences;
 use super::lifetimes::{Lifetimes, Mortal};
 use super::list::List;
+use super::record::{More, Record};
 use super::records::Records;
 use super::slab::Slot;
-use super::table::{Named, Table, less_room};
+use super::table::{Named, Table};
 use crate::config::Limits;
 use crate::error::{Quota, Refusal};
 use crate::time::Instant;
 use crate::types::{Owner, Pointer};
 
-/// The least room that is kept for an owner's records of a kind.
-const KEPT: usize = 8;
-
 /// Everybody who owns something or is connected.
 #[derive(Debug)]
 pub(super) struct Owners {
     holdings: Table<Holdings>,
-    hasher: FixedState,
+    /// The records that have a grace of their own, by their owners and it.
+    own_grace: BTreeSet<(Slot, u32, Pointer)>,
+    /// The grace of all others.
+    grace: Duration,
+    absences: Absences,
+    /// Estates, and the number of the latest.
+    estates: usize,
+    last_estate: u32,
 }
 
 #[derive(Debug)]
@@ -33,15 +46,37 @@ struct Holdings {
     connections: u32,
     /// Those of them that keep the records alive.
     present: u32,
-    records: List,
-    /// Those of the records that have a deadline of their own.
-    apart: HashSet<Slot, FixedState>,
-    /// Those of the records that have a grace of their own.
-    own_grace: HashSet<Slot, FixedState>,
-    /// What all records together count.
+    /// What all records together count, those in estates of the owner too, and how many they are.
     bytes: u64,
-    /// When the records that are not apart end.
-    deadline: Option<Instant>,
+    records: u32,
+    /// The records, by their [`Kind`].
+    lists: [List; 3],
+    /// When the owner left last; of an estate, when it came after that.
+    left: Instant,
+    came: Instant,
+    /// The moment of the owner's entry in the queue.
+    queued: Instant,
+    /// No record that came since the owner left ends before this, and how many came.
+    late_from: Instant,
+    late: u32,
+    /// Since the owner left, it is known of its records with a grace of their own up to this one whether they end.
+    passed: (u32, Pointer),
+    /// The estate from which records come here.
+    predecessor: Option<Slot>,
+    /// This is an estate: where those go that outlived the owner's absence until it [came](Self::came).
+    successor: Option<Slot>,
+}
+
+/// How it is found when a record ends.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// With all others of its kind, the default grace after its owner left.
+    Ordinary,
+    /// By its place in the set of those with a grace of their own; and by an entry of its own in the queue where it came
+    /// while the owner was gone.
+    OwnGrace,
+    /// By an entry of its own: it came while the owner was gone. It is an ordinary one when the owner comes.
+    Late,
 }
 
 impl Named for Holdings {
@@ -53,12 +88,19 @@ impl Named for Holdings {
 }
 
 impl Owners {
-    pub(super) fn new(hasher: FixedState) -> Self {
-        Self { holdings: Table::new(hasher.clone()), hasher }
+    pub(super) fn new(hasher: FixedState, grace: Duration) -> Self {
+        Self {
+            holdings: Table::new(hasher),
+            own_grace: BTreeSet::new(),
+            grace,
+            absences: Absences::default(),
+            estates: 0,
+            last_estate: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.holdings.len()
+        self.holdings.len() - self.estates
     }
 
     /// Where an owner is, if it has records or is connected.
@@ -68,18 +110,7 @@ impl Owners {
 
     /// Where an owner is, or is from now on. It must get a record or a connection next.
     pub(super) fn enter(&mut self, owner: Owner) -> Slot {
-        self.find(owner).unwrap_or_else(|| {
-            self.holdings.insert(Holdings {
-                owner,
-                connections: 0,
-                present: 0,
-                records: List::default(),
-                apart: HashSet::with_hasher(self.hasher.clone()),
-                own_grace: HashSet::with_hasher(self.hasher.clone()),
-                bytes: 0,
-                deadline: None,
-            })
-        })
+        self.find(owner).unwrap_or_else(|| self.holdings.insert(Holdings::new(owner)))
     }
 
     /// Who is there.
@@ -89,20 +120,47 @@ impl Owners {
 
     /// Open connections of an owner.
     pub(super) fn connections(&self, owner: Owner) -> u32 {
-        self.of(owner).map_or(0, |holdings| holdings.connections)
+        self.find(owner).and_then(|slot| self.holdings.get(slot)).map_or(0, |holdings| holdings.connections)
     }
 
-    /// An owner's records, in no order.
-    pub(super) fn records(&self, owner: Owner, records: &Records) -> Vec<Pointer> {
-        let Some(holdings) = self.of(owner) else { return Vec::new() };
-        let mut pointers = Vec::with_capacity(holdings.records.len());
-        pointers.extend(holdings.records.iter(records).filter_map(|slot| Some(records.get(slot)?.pointer)));
+    /// An owner's records, in no order; where some may be due by a moment, only those that are not.
+    pub(super) fn records(&self, owner: Owner, records: &Records, due_by: Option<Instant>) -> Vec<Pointer> {
+        let mut at = self.find(owner);
+        let count = at.and_then(|at| self.holdings.get(at)).map_or(0, |holdings| holdings.records);
+        let mut pointers = Vec::with_capacity(count as usize);
+        while let Some(holdings) = at.and_then(|at| self.holdings.get(at)) {
+            let all = holdings.lists.iter().flat_map(|list| list.iter(records));
+            let left = all.filter(|slot| due_by.is_none_or(|now| !self.has_ended(*slot, records, now)));
+            pointers.extend(left.filter_map(|slot| Some(records.get(slot)?.pointer)));
+            at = holdings.predecessor;
+        }
         pointers
     }
 
-    /// When an owner's records end that have no deadline of their own.
-    pub(super) fn deadline(&self, slot: Slot) -> Option<Instant> {
-        self.holdings.get(slot)?.deadline
+    fn has_ended(&self, slot: Slot, records: &Records, now: Instant) -> bool {
+        let more = records.more(slot);
+        let grace = records.get(slot).and_then(|record| self.deadline(record, more));
+        let ttl = more.and_then(|more| more.settings.ttl);
+        grace.into_iter().chain(ttl).any(|end| end <= now)
+    }
+
+    /// When a record's grace ends, as things stand.
+    pub(super) fn deadline(&self, record: &Record, more: Option<&More>) -> Option<Instant> {
+        // An entry of its own that is left from an earlier absence of the owner is before this.
+        let own = more.and_then(|more| more.deadline).unwrap_or(Instant::ZERO);
+        let grace = self.grace_of(more);
+        let mut at = record.owner;
+        loop {
+            let holdings = self.holdings.get(at)?;
+            if holdings.present > 0 {
+                return None;
+            }
+            let deadline = own.max(holdings.left + grace);
+            match holdings.successor {
+                Some(successor) if deadline > holdings.came => at = successor,
+                _ => return Some(deadline),
+            }
+        }
     }
 
     /// Judges whether an owner, who may have nothing yet, may have `bytes` and `records` more.
@@ -113,174 +171,393 @@ impl Owners {
         records: u64,
         limits: &Limits,
     ) -> Result<(), Refusal> {
-        let (held, count) = slot
-            .and_then(|slot| self.holdings.get(slot))
-            .map_or((0, 0), |holdings| (holdings.bytes, holdings.records.len() as u64));
+        let mut slot = slot;
+        let mut held = (0, 0);
+        while let Some(holdings) = slot.and_then(|slot| self.holdings.get(slot)) {
+            held = (holdings.bytes, u64::from(holdings.records));
+            slot = holdings.successor;
+        }
         let over = |limit: Option<u64>, wanted: u64| limit.filter(|limit| wanted > *limit);
-        if let Some(limit) = over(limits.owner_bytes, held.saturating_add(bytes)) {
+        if let Some(limit) = over(limits.owner_bytes, held.0.saturating_add(bytes)) {
             return Err(Refusal::QuotaExceeded { quota: Quota::OwnerBytes, limit });
         }
-        match over(limits.owner_records, count + records) {
+        match over(limits.owner_records, held.1 + records) {
             Some(limit) => Err(Refusal::QuotaExceeded { quota: Quota::OwnerRecords, limit }),
             None => Ok(()),
         }
     }
 
-    /// A connection of an owner begins: its records have no end in sight any more.
-    pub(super) fn arrive(&mut self, owner: Owner, lifetimes: &mut Lifetimes, records: &mut Records) {
-        let slot = self.enter(owner);
-        let Some(holdings) = self.holdings.get_mut(slot) else { return };
-        holdings.connections += 1;
-        holdings.present += 1;
-        if let Some(deadline) = holdings.deadline.take() {
-            lifetimes.clear(deadline, Mortal::Owner(owner));
-        }
-        for record in holdings.apart.drain() {
-            clear_deadline(record, lifetimes, records);
-        }
-        holdings.apart.shrink_to(0);
-    }
-
-    /// A connection of an owner no longer keeps its records alive. After the last one they end with their grace.
-    pub(super) fn leave(
+    /// A connection of an owner begins: its records have no end in sight any more, but those that have ended by now.
+    pub(super) fn arrive(
         &mut self,
         owner: Owner,
         now: Instant,
-        grace: Duration,
         lifetimes: &mut Lifetimes,
         records: &mut Records,
     ) {
-        let slot = self.find(owner);
-        let Some(holdings) = slot.and_then(|slot| self.holdings.get_mut(slot)) else { return };
-        holdings.present -= 1;
-        if holdings.present > 0 {
+        let mut slot = self.enter(owner);
+        let shortest = self.shortest_grace();
+        if self.holdings.get(slot).is_some_and(|it| it.is_behind(now) || it.outlasts(shortest, now)) {
+            slot = self.leave_behind(slot, now, lifetimes);
+        }
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        holdings.connections += 1;
+        holdings.present += 1;
+        if holdings.present > 1 {
             return;
         }
-        for record in &holdings.own_grace {
-            holdings.apart.insert(*record);
-            set_deadline(*record, now, grace, lifetimes, records);
+        unqueue(holdings, lifetimes);
+        let absence = (now, holdings.left);
+        let late = core::mem::take(holdings.list(Kind::Late));
+        holdings.list(Kind::Ordinary).append(late, records);
+        if lifetimes.is_due(now) {
+            self.absences.note(owner, absence, shortest);
+        } else {
+            self.absences.forget_some();
         }
-        if holdings.records.len() > holdings.apart.len() {
-            holdings.deadline = Some(now + grace);
-            lifetimes.set(now + grace, Mortal::Owner(owner));
+    }
+
+    /// Whether records of an owner that is gone may be due.
+    pub(super) fn is_behind(&self, owner: Owner, now: Instant) -> bool {
+        let holdings = self.find(owner).and_then(|slot| self.holdings.get(slot));
+        holdings.is_some_and(|holdings| holdings.is_behind(now))
+    }
+
+    /// The records that came to an owner since it left, if they are no more than `most`: they are about to be
+    /// [settled](super::Store::settle).
+    pub(super) fn take_late(&mut self, owner: Owner, most: u32, records: &Records) -> Vec<Slot> {
+        let slot = self.find(owner);
+        let Some(holdings) = slot.and_then(|slot| self.holdings.get_mut(slot)) else { return Vec::new() };
+        if holdings.late > most {
+            return Vec::new();
+        }
+        holdings.late_from = Instant::NEVER;
+        let [_, own_grace, late] = &holdings.lists;
+        let last = |list: &List| list.iter_back(records).take(holdings.late as usize).collect::<Vec<_>>();
+        [last(own_grace), last(late)].concat()
+    }
+
+    /// Leaves an owner's records behind in an estate. Where the owner is now.
+    fn leave_behind(&mut self, slot: Slot, now: Instant, lifetimes: &mut Lifetimes) -> Slot {
+        self.holdings.forget_name(slot);
+        let Some(estate) = self.holdings.get_mut(slot) else { return slot };
+        let since = estate.queued.min(estate.late_from).min(now);
+        unqueue(estate, lifetimes);
+        estate.came = now;
+        let holdings = Holdings {
+            connections: core::mem::take(&mut estate.connections),
+            bytes: estate.bytes,
+            records: estate.records,
+            left: estate.left,
+            predecessor: Some(slot),
+            ..Holdings::new(estate.owner)
+        };
+        self.estates += 1;
+        self.last_estate = self.last_estate.wrapping_add(1);
+        lifetimes.set(since, Mortal::Estate { number: self.last_estate, slot });
+        let successor = self.holdings.insert(holdings);
+        if let Some(estate) = self.holdings.get_mut(slot) {
+            estate.successor = Some(successor);
+        }
+        successor
+    }
+
+    /// A connection of an owner no longer keeps its records alive. After the last one they end with their grace.
+    pub(super) fn leave(&mut self, owner: Owner, now: Instant, lifetimes: &mut Lifetimes) {
+        let Some(slot) = self.find(owner) else { return };
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        holdings.present -= 1;
+        if holdings.present == 0 {
+            holdings.left = now;
+            holdings.passed = (0, Pointer(0));
+            (holdings.late_from, holdings.late) = (Instant::NEVER, 0);
+            self.queue(slot, lifetimes);
         }
     }
 
     /// The socket of a connection that has left is closed.
-    pub(super) fn close(&mut self, owner: Owner) {
+    pub(super) fn close(&mut self, owner: Owner, lifetimes: &mut Lifetimes) {
         let Some(slot) = self.find(owner) else { return };
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
         holdings.connections -= 1;
-        if holdings.is_idle() {
-            self.holdings.remove(slot);
-        }
+        self.drop_idle(slot, lifetimes);
     }
 
-    /// An owner gets a record that is nobody's. Where it has no connection, the record's grace begins.
+    /// An owner gets a record that is nobody's, as of a moment that may be past. Where it has no connection, the record's
+    /// grace begins.
     pub(super) fn add(
         &mut self,
         slot: Slot,
         record: Slot,
-        now: Instant,
-        grace: Duration,
+        then: Instant,
         lifetimes: &mut Lifetimes,
         records: &mut Records,
     ) {
-        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        let own_grace = records.more(record).and_then(own_grace);
+        let grace = self.grace_of(records.more(record));
         let Some(added) = records.get_mut(record) else { return };
         added.owner = slot;
-        holdings.bytes += added.cost();
-        if records.more(record).is_some_and(|more| more.settings.grace.is_some()) {
-            holdings.own_grace.insert(record);
-        }
-        holdings.records.push(record, records);
-        if holdings.present == 0 {
-            holdings.apart.insert(record);
-            set_deadline(record, now, grace, lifetimes, records);
+        let (pointer, cost) = (added.pointer, added.cost());
+        self.count(slot, |holdings| {
+            holdings.bytes += cost;
+            holdings.records += 1;
+        });
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        let is_late = holdings.present == 0;
+        let kind = match own_grace {
+            Some(grace) => {
+                self.own_grace.insert((slot, grace, pointer));
+                Kind::OwnGrace
+            }
+            None if is_late => Kind::Late,
+            None => Kind::Ordinary,
+        };
+        holdings.list(kind).push(record, records);
+        if is_late {
+            let deadline = then.max(holdings.left) + grace;
+            holdings.late_from = holdings.late_from.min(deadline);
+            holdings.late = holdings.late.saturating_add(1);
+            records.edit(record, |_, more| more.deadline = Some(deadline));
+            lifetimes.set(deadline, Mortal::Record(pointer));
         }
     }
 
     /// A record is no longer its owner's.
     pub(super) fn remove(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
-        let Some(removed) = records.get(record) else { return };
-        let (slot, has_more) = (removed.owner, removed.has_more);
-        let Some(holdings) = self.holdings.get_mut(slot) else { return };
-        holdings.bytes -= removed.cost();
-        holdings.records.remove(record, records);
+        let Some(slot) = self.take_out(record, lifetimes, records) else { return };
+        if let Some(holdings) = self.holdings.get(slot)
+            && holdings.queued != Instant::NEVER
+            && holdings.lists[Kind::Ordinary as usize].first().is_none()
+            && self.ends(slot).is_some_and(|(_, own_grace)| own_grace.is_none())
+            && let Some(holdings) = self.holdings.get_mut(slot)
+        {
+            unqueue(holdings, lifetimes);
+        }
+        self.drop_idle(slot, lifetimes);
+    }
+
+    /// Takes a record from its owner, of whom all is known still; where that is.
+    fn take_out(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) -> Option<Slot> {
+        let removed = records.get(record)?;
+        let (slot, cost, pointer, has_more) =
+            (removed.owner, removed.cost(), removed.pointer, removed.has_more);
+        self.count(slot, |holdings| {
+            holdings.bytes -= cost;
+            holdings.records -= 1;
+        });
+        self.holdings.get_mut(slot)?.list_of(record).remove(record, records);
         if has_more {
-            for slots in [&mut holdings.own_grace, &mut holdings.apart] {
-                slots.remove(&record);
-                if let Some(room) = less_room(slots.len(), slots.capacity(), KEPT) {
-                    slots.shrink_to(room);
-                }
+            if let Some(grace) = records.more(record).and_then(own_grace) {
+                self.own_grace.remove(&(slot, grace, pointer));
             }
             clear_deadline(record, lifetimes, records);
         }
-        if holdings.records.len() == holdings.apart.len()
-            && let Some(deadline) = holdings.deadline.take()
-        {
-            lifetimes.clear(deadline, Mortal::Owner(holdings.owner));
-        }
-        if holdings.is_idle() {
-            self.holdings.remove(slot);
-        }
+        Some(slot)
     }
 
     /// A record is at another slot now.
     pub(super) fn moved(&mut self, from: Slot, to: Slot, records: &mut Records) {
         let Some(record) = records.get(to) else { return };
-        let (slot, has_more) = (record.owner, record.has_more);
-        let Some(holdings) = self.holdings.get_mut(slot) else { return };
-        holdings.records.moved(to, records);
-        if has_more {
-            for slots in [&mut holdings.apart, &mut holdings.own_grace] {
-                if slots.remove(&from) {
-                    slots.insert(to);
-                }
-            }
+        if let Some(holdings) = self.holdings.get_mut(record.owner) {
+            holdings.list_of(from).moved(to, records);
         }
     }
 
     /// A record of an owner has grown or shrunk.
     pub(super) fn resize(&mut self, slot: Slot, before: u64, after: u64) {
-        if let Some(holdings) = self.holdings.get_mut(slot) {
-            holdings.bytes = holdings.bytes - before + after;
+        self.count(slot, |holdings| holdings.bytes = holdings.bytes - before + after);
+    }
+
+    /// The next record of an owner that is gone of which the grace ends by a moment, once; or when that will be.
+    pub(super) fn next_to_end(
+        &mut self,
+        owner: Owner,
+        then: Instant,
+        lifetimes: &mut Lifetimes,
+        records: &Records,
+    ) -> Option<Slot> {
+        let slot = self.find(owner)?;
+        let (ordinary, own_grace) = self.ends(slot)?;
+        let holdings = self.holdings.get_mut(slot)?;
+        if ordinary <= then {
+            return holdings.list(Kind::Ordinary).first();
+        }
+        if let Some((deadline, grace, pointer)) = own_grace
+            && deadline <= then
+        {
+            holdings.passed = (grace, pointer);
+            return records.find(pointer);
+        }
+        unqueue(holdings, lifetimes);
+        self.queue(slot, lifetimes);
+        self.drop_idle(slot, lifetimes);
+        None
+    }
+
+    /// The next record of an estate, and until when it is one. With the last one it ends.
+    pub(super) fn next_of_estate(&mut self, slot: Slot) -> Option<(Slot, Instant)> {
+        let estate = self.holdings.get(slot)?;
+        let record = estate.lists.iter().find_map(List::first);
+        if record.is_none() {
+            if let Some(successor) = estate.successor.and_then(|slot| self.holdings.get_mut(slot))
+                && successor.predecessor == Some(slot)
+            {
+                successor.predecessor = None;
+            }
+            self.holdings.remove(slot);
+            self.estates -= 1;
+        }
+        Some((record?, self.holdings.get(slot)?.came))
+    }
+
+    /// A record has not ended when its deadline said so, or not with the estate in which it is: it gets to where its owner is
+    /// now, if it is in an estate, and has a deadline of its own no more, otherwise.
+    pub(super) fn keep(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
+        let holdings = records.get(record).and_then(|record| self.holdings.get(record.owner));
+        let Some(holdings) = holdings else { return };
+        let more = records.more(record);
+        let own = more.and_then(|more| more.deadline).unwrap_or(Instant::ZERO);
+        let deadline = own.max(holdings.left + self.grace_of(more));
+        if let Some(successor) = holdings.successor
+            && deadline > holdings.came
+        {
+            let came = holdings.came;
+            self.take_out(record, lifetimes, records);
+            self.add(successor, record, came, lifetimes, records);
+        } else {
+            clear_deadline(record, lifetimes, records);
         }
     }
 
-    /// An owner's deadline has come: the records that end with it.
-    pub(super) fn take_estate(&mut self, owner: Owner, records: &Records) -> Vec<Slot> {
-        let slot = self.find(owner);
-        let Some(holdings) = slot.and_then(|slot| self.holdings.get_mut(slot)) else { return Vec::new() };
-        holdings.deadline = None;
-        holdings.records.iter(records).filter(|record| !holdings.apart.contains(record)).collect()
+    /// Whether a record that an owner got at a past moment has ended before the owner came.
+    pub(super) fn came_too_late(&self, record: &Record, more: Option<&More>, then: Instant) -> bool {
+        self.get(record.owner).is_some_and(|owner| self.absences.outlast(owner, then, self.grace_of(more)))
     }
 
-    fn of(&self, owner: Owner) -> Option<&Holdings> {
-        self.holdings.get(self.find(owner)?)
+    /// How long a record outlives its owner's last connection.
+    fn grace_of(&self, more: Option<&More>) -> Duration {
+        more.and_then(|more| more.settings.grace).unwrap_or(self.grace)
+    }
+
+    /// When the ordinary records of an owner that is gone end, and the next one with a grace of its own.
+    fn ends(&self, slot: Slot) -> Option<(Instant, Option<(Instant, u32, Pointer)>)> {
+        let holdings = self.holdings.get(slot)?;
+        let ordinary = holdings.lists[Kind::Ordinary as usize].first();
+        let ordinary = ordinary.map_or(Instant::NEVER, |_| holdings.left + self.grace);
+        let (grace, pointer) = holdings.passed;
+        let mut rest = self.own_grace.range((Excluded((slot, grace, pointer)), Unbounded));
+        let own_grace = rest.next().filter(|(owner, ..)| *owner == slot).map(|(_, grace, pointer)| {
+            (holdings.left + Duration::from_secs(u64::from(*grace)), *grace, *pointer)
+        });
+        Some((ordinary, own_grace))
+    }
+
+    /// Puts an owner that is gone into the queue.
+    fn queue(&mut self, slot: Slot, lifetimes: &mut Lifetimes) {
+        let Some((ordinary, own_grace)) = self.ends(slot) else { return };
+        let next = own_grace.map_or(ordinary, |(deadline, ..)| deadline.min(ordinary));
+        if let Some(holdings) = self.holdings.get_mut(slot)
+            && next != Instant::NEVER
+        {
+            holdings.queued = next;
+            lifetimes.set(next, Mortal::Owner(holdings.owner));
+        }
+    }
+
+    /// Changes what an owner's records count, wherever of it the records are.
+    fn count(&mut self, slot: Slot, change: impl Fn(&mut Holdings)) {
+        let mut at = Some(slot);
+        while let Some(holdings) = at.and_then(|at| self.holdings.get_mut(at)) {
+            change(holdings);
+            at = holdings.successor;
+        }
+    }
+
+    /// Forgets an owner of whom there is nothing to be known any more. While something is due from before it left, of which
+    /// it may be the heir, it must be known that it was there then.
+    fn drop_idle(&mut self, mut slot: Slot, lifetimes: &mut Lifetimes) {
+        while let Some(successor) = self.holdings.get(slot).and_then(|holdings| holdings.successor) {
+            slot = successor;
+        }
+        let Some(holdings) = self.holdings.get_mut(slot).filter(|holdings| holdings.is_idle()) else {
+            return;
+        };
+        unqueue(holdings, lifetimes);
+        if lifetimes.next().is_some_and(|next| next < holdings.left) {
+            holdings.queued = holdings.left;
+            lifetimes.set(holdings.left, Mortal::Owner(holdings.owner));
+        } else {
+            self.holdings.remove(slot);
+        }
+    }
+
+    /// The shortest grace above nothing: that of SET_LIFETIME is in seconds.
+    fn shortest_grace(&self) -> Duration {
+        const SECOND: Duration = Duration::from_secs(1);
+        if self.grace.is_zero() { SECOND } else { self.grace.min(SECOND) }
     }
 }
 
 impl Holdings {
+    fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            connections: 0,
+            present: 0,
+            bytes: 0,
+            records: 0,
+            lists: Default::default(),
+            left: Instant::ZERO,
+            came: Instant::ZERO,
+            queued: Instant::NEVER,
+            late_from: Instant::NEVER,
+            late: 0,
+            passed: (0, Pointer(0)),
+            predecessor: None,
+            successor: None,
+        }
+    }
+
     /// Whether there is nothing to be known of the owner any more.
     fn is_idle(&self) -> bool {
-        self.connections == 0 && self.records.is_empty()
+        self.connections == 0 && self.records == 0
+    }
+
+    /// Whether the owner was gone for so long that something may have ended that an earlier estate of it holds. What
+    /// has no grace at all ends with its estate.
+    fn outlasts(&self, shortest: Duration, now: Instant) -> bool {
+        self.present == 0 && self.predecessor.is_some() && self.left + shortest <= now
+    }
+
+    /// Whether there are records of an owner that is gone of which some may be due.
+    fn is_behind(&self, now: Instant) -> bool {
+        self.present == 0
+            && self.queued.min(self.late_from) <= now
+            && self.lists.iter().any(|list| list.first().is_some())
+    }
+
+    fn list(&mut self, kind: Kind) -> &mut List {
+        &mut self.lists[kind as usize]
+    }
+
+    /// The list in which a record is; any, where it is at neither end of it.
+    fn list_of(&mut self, record: Slot) -> &mut List {
+        let at = self.lists.iter().position(|list| list.ends_with(record));
+        &mut self.lists[at.unwrap_or(0)]
     }
 }
 
-/// Gives a record of an absent owner a deadline of its own.
-fn set_deadline(
-    record: Slot,
-    now: Instant,
-    grace: Duration,
-    lifetimes: &mut Lifetimes,
-    records: &mut Records,
-) {
-    records.edit(record, |record, more| {
-        let deadline = now + more.settings.grace.unwrap_or(grace);
-        more.deadline = Some(deadline);
-        lifetimes.set(deadline, Mortal::Record(record.pointer));
-    });
+/// Takes an owner out of the queue, where it is in it.
+fn unqueue(holdings: &mut Holdings, lifetimes: &mut Lifetimes) {
+    let queued = core::mem::replace(&mut holdings.queued, Instant::NEVER);
+    if queued != Instant::NEVER {
+        lifetimes.clear(queued, Mortal::Owner(holdings.owner));
+    }
+}
+
+/// A record's own grace, in seconds: SET_LIFETIME has no other.
+fn own_grace(more: &More) -> Option<u32> {
+    more.settings.grace.map(|grace| u32::try_from(grace.as_secs()).unwrap_or(u32::MAX))
 }
 
 /// Takes a record's own deadline from it, where it has one.

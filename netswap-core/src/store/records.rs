@@ -1,28 +1,25 @@
 //! All records, and what there is to know of few of them.
 
 use alloc::boxed::Box;
-use core::ops::Deref;
+use core::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 
+use super::index::Index;
 use super::record::{More, Record};
 use super::slab::Slot;
-use super::table::{Named, Table, less_room};
+use super::table::{Named, Table};
 use crate::types::Pointer;
 
 /// The most records: their slots are 32 bits wide, and so are those of owners, of which not every one has a record.
 const MOST: usize = 1 << 31;
 
-/// The least room that is kept for what few records have.
-const KEPT: usize = 64;
-
 /// The records. What most of them do not have takes no room in them.
 #[derive(Debug)]
 pub(super) struct Records {
     table: Table<Record>,
-    more: HashMap<Slot, Box<More>, FixedState>,
+    more: Index<(Slot, Box<More>)>,
+    hasher: FixedState,
     /// How many there may be.
     pub(super) most: usize,
 }
@@ -37,7 +34,7 @@ impl Named for Record {
 
 impl Records {
     pub(super) fn new(hasher: FixedState) -> Self {
-        Self { table: Table::new(hasher.clone()), more: HashMap::with_hasher(hasher), most: MOST }
+        Self { table: Table::new(hasher.clone()), more: Index::new(), hasher, most: MOST }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -81,8 +78,10 @@ impl Records {
     /// from where, and to where.
     pub(super) fn shrink(&mut self) -> Option<(Slot, Slot)> {
         let (from, to) = self.table.shrink()?;
-        if let Some(more) = self.more.remove(&from) {
-            self.more.insert(to, more);
+        if self.get(to).is_some_and(|record| record.has_more)
+            && let Some(more) = self.forget(from)
+        {
+            self.remember(to, more);
         }
         Some((from, to))
     }
@@ -90,13 +89,15 @@ impl Records {
     /// What more there is to know of a record.
     pub(super) fn more(&self, slot: Slot) -> Option<&More> {
         self.get(slot).filter(|record| record.has_more)?;
-        self.more.get(&slot).map(Deref::deref)
+        let (_, more) = self.more.find(self.hasher.hash_one(slot), |(it, _)| *it == slot)?;
+        Some(more)
     }
 
     /// A record, and what more there is to know of it, of which some must be left.
     pub(super) fn more_mut(&mut self, slot: Slot) -> Option<(&Record, &mut More)> {
         let record = self.table.get(slot).filter(|record| record.has_more)?;
-        Some((record, self.more.get_mut(&slot)?))
+        let (_, more) = self.more.find_mut(self.hasher.hash_one(slot), |(it, _)| *it == slot)?;
+        Some((record, more))
     }
 
     /// Changes a record and what more there is to know of it. There need be nothing, before or after.
@@ -106,12 +107,18 @@ impl Records {
         change: impl FnOnce(&mut Record, &mut More) -> R,
     ) -> Option<R> {
         let record = self.table.get_mut(slot)?;
-        let mut more = match self.more.entry(slot) {
-            Entry::Occupied(more) => more,
-            Entry::Vacant(nothing) => nothing.insert_entry(Box::default()),
-        };
-        let done = change(record, more.get_mut());
-        record.has_more = !more.get().is_empty();
+        if !record.has_more {
+            let mut more = More::default();
+            let done = change(record, &mut more);
+            record.has_more = !more.is_empty();
+            if record.has_more {
+                self.remember(slot, Box::new(more));
+            }
+            return Some(done);
+        }
+        let (_, more) = self.more.find_mut(self.hasher.hash_one(slot), |(it, _)| *it == slot)?;
+        let done = change(record, more);
+        record.has_more = !more.is_empty();
         if !record.has_more {
             self.forget(slot);
         }
@@ -128,19 +135,22 @@ impl Records {
         self.edit(slot, change)
     }
 
+    fn remember(&mut self, slot: Slot, more: Box<More>) {
+        let hasher = &self.hasher;
+        self.more.insert(hasher.hash_one(slot), (slot, more), |(slot, _)| hasher.hash_one(slot));
+    }
+
     fn forget(&mut self, slot: Slot) -> Option<Box<More>> {
-        let more = self.more.remove(&slot);
-        if let Some(room) = less_room(self.more.len(), self.more.capacity(), KEPT) {
-            self.more.shrink_to(room);
-        }
-        more
+        let hasher = &self.hasher;
+        let hash = hasher.hash_one(slot);
+        let removed = self.more.remove(hash, |(it, _)| *it == slot, |(slot, _)| hasher.hash_one(slot));
+        removed.map(|(_, more)| more)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use alloc::collections::BTreeMap;
-    use alloc::vec::Vec;
 
     use proptest::prelude::*;
 
@@ -188,25 +198,10 @@ mod tests {
         records.edit(slot, |_, more| more.settings.heir = heir);
         let (record, more) = records.remove(slot).unwrap();
         assert_eq!((record.pointer, more.unwrap().settings.heir), (Pointer(1), heir));
-        assert!(records.more(slot).is_none() && records.more.is_empty() && records.remove(slot).is_none());
+        assert!(records.more(slot).is_none() && records.more.len() == 0 && records.remove(slot).is_none());
         assert_eq!(insert(&mut records, 2), slot);
         assert!(!has_more(&records));
         assert!(records.remove(slot).unwrap().1.is_none());
-    }
-
-    #[test]
-    fn with_the_last_of_it_goes_the_room() {
-        let mut records = records();
-        let slots: Vec<Slot> = (1..=1000).map(|n| insert(&mut records, n)).collect();
-        for slot in &slots {
-            records.edit(*slot, |_, more| more.deadline = Some(Instant::ZERO));
-        }
-        assert!(records.more.capacity() >= 1000);
-        for slot in &slots {
-            records.edit(*slot, |_, more| more.deadline = None);
-        }
-        assert!(records.more.capacity() < 3 * KEPT, "{}", records.more.capacity());
-        assert_eq!((records.len(), records.find(Pointer(1000))), (1000, Some(slots[999])));
     }
 
     #[test]
@@ -268,7 +263,7 @@ mod tests {
                 prop_assert_eq!(records.more.len(), model.values().filter(|it| it.1.is_some()).count());
             }
             model.values().for_each(|(slot, _)| assert!(records.remove(*slot).is_some()));
-            prop_assert!(records.len() == 0 && records.more.is_empty());
+            prop_assert!(records.len() == 0 && records.more.len() == 0);
         }
     }
 }

@@ -52,9 +52,14 @@ impl Store {
         Ok(Reply::Done)
     }
 
-    /// Makes a record's heir its owner, at the moment at which its grace ended. Whether it has one and that one may.
+    /// Makes a record's heir its owner, as of the moment at which its grace ended. Whether it has one and that one may, and
+    /// the record is still there at what became known of the heir since.
     pub(super) fn inherit(&mut self, slot: Slot, then: Instant) -> bool {
         let heir = self.records.more(slot).and_then(|more| more.settings.heir);
         heir.is_some_and(|heir| self.give(slot, heir, then).is_ok())
+            && self
+                .records
+                .get(slot)
+                .is_some_and(|record| !self.owners.came_too_late(record, self.records.more(slot), then))
     }
 }

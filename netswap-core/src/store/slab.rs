@@ -10,7 +10,7 @@ const CHUNK: usize = 48 * 1024;
 const FEW: u32 = 8;
 
 /// Where a thing is in its slab, until it is removed or [moved](Slab::shrink).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Slot(NonZeroU32);
 
 /// Things in slots. It grows by chunks, so that nothing is copied and no more than a chunk is spare, and fills the slots of
