@@ -8,11 +8,9 @@ use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
-/// Entries of a part, on average. A part has at most about twice as many, and so few are moved at once.
-const SHARE: usize = 256;
-
-/// Parts of a group: the directory of parts grows by groups, so that it is never copied as a whole.
-const GROUP: usize = 64;
+/// Entries of a part, on average. A part has at most about twice as many, and so few are moved at once; and the parts are so
+/// few that the list of them, which is copied as a whole, has 32 bytes for a thousand entries.
+const SHARE: usize = 1024;
 
 /// An empty part keeps room for as many entries.
 const KEPT: usize = 8;
@@ -20,8 +18,7 @@ const KEPT: usize = 8;
 /// Entries that are found by a hash. The caller says what the hash of an entry is.
 #[derive(Debug)]
 pub(super) struct Index<T> {
-    groups: Vec<Vec<HashTable<T>>>,
-    parts: usize,
+    parts: Vec<HashTable<T>>,
     /// One less than the power of two that is next to the number of parts.
     mask: usize,
     len: usize,
@@ -29,7 +26,7 @@ pub(super) struct Index<T> {
 
 impl<T> Index<T> {
     pub(super) const fn new() -> Self {
-        Self { groups: Vec::new(), parts: 0, mask: 0, len: 0 }
+        Self { parts: Vec::new(), mask: 0, len: 0 }
     }
 
     #[cfg(test)]
@@ -39,23 +36,22 @@ impl<T> Index<T> {
 
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl FnMut(&T) -> bool) -> Option<&T> {
-        let at = self.part_of(hash);
-        self.groups.get(at / GROUP)?.get(at % GROUP)?.find(hash, is_it)
+        self.parts.get(self.part_of(hash))?.find(hash, is_it)
     }
 
     #[inline]
     pub(super) fn find_mut(&mut self, hash: u64, is_it: impl FnMut(&T) -> bool) -> Option<&mut T> {
         let at = self.part_of(hash);
-        self.part(at)?.find_mut(hash, is_it)
+        self.parts.get_mut(at)?.find_mut(hash, is_it)
     }
 
     /// Adds an entry, which must not be there yet.
     pub(super) fn insert(&mut self, hash: u64, entry: T, hash_of: impl Fn(&T) -> u64) {
-        if self.len >= self.parts * SHARE {
+        if self.len >= self.parts.len() * SHARE {
             self.split(&hash_of);
         }
         let at = self.part_of(hash);
-        if let Some(part) = self.part(at) {
+        if let Some(part) = self.parts.get_mut(at) {
             part.insert_unique(hash, entry, hash_of);
             self.len += 1;
         }
@@ -68,25 +64,24 @@ impl<T> Index<T> {
         hash_of: impl Fn(&T) -> u64,
     ) -> Option<T> {
         let at = self.part_of(hash);
-        let part = self.part(at)?;
+        let part = self.parts.get_mut(at)?;
         let (removed, _) = part.find_entry(hash, is_it).ok()?.remove();
         give_back(part, &hash_of);
         self.len -= 1;
-        if self.parts > 1 && self.len < self.parts * (SHARE / 4) {
+        if self.parts.len() > 1 && self.len < self.parts.len() * (SHARE / 4) {
             self.merge(&hash_of);
         }
         Some(removed)
     }
 
     /// Adds a part, with what belongs there of the part that was responsible for it.
+    #[cold]
     fn split(&mut self, hash_of: &impl Fn(&T) -> u64) {
-        let (new, mask) = (self.parts, (self.parts + 1).next_power_of_two() - 1);
-        if new % GROUP == 0 {
-            self.groups.push(Vec::with_capacity(if new == 0 { 1 } else { GROUP }));
-        }
+        let new = self.parts.len();
+        let mask = (new + 1).next_power_of_two() - 1;
         let mut moved = HashTable::new();
         if new > 0
-            && let Some(old) = self.part(new & (mask >> 1))
+            && let Some(old) = self.parts.get_mut(new & (mask >> 1))
         {
             let goes = |entry: &mut T| place(hash_of(entry)) & mask == new;
             for entry in old.extract_if(goes) {
@@ -94,45 +89,38 @@ impl<T> Index<T> {
             }
             give_back(old, hash_of);
         }
-        if let Some(group) = self.groups.last_mut() {
-            group.push(moved);
-            (self.parts, self.mask) = (new + 1, mask);
-        }
+        self.parts.push(moved);
+        self.mask = mask;
     }
 
     /// Takes the last part away; what was in it goes to the part that is responsible for it then.
+    #[cold]
     fn merge(&mut self, hash_of: &impl Fn(&T) -> u64) {
-        let Some(group) = self.groups.last_mut() else { return };
-        let Some(gone) = group.pop() else { return };
-        if group.is_empty() {
-            self.groups.pop();
-        }
-        self.parts -= 1;
-        let heir = self.parts & (self.mask >> 1);
-        self.mask = self.parts.next_power_of_two() - 1;
-        if let Some(part) = self.part(heir) {
+        let Some(gone) = self.parts.pop() else { return };
+        let left = self.parts.len();
+        let heir = left & (self.mask >> 1);
+        self.mask = left.next_power_of_two() - 1;
+        if let Some(part) = self.parts.get_mut(heir) {
             for entry in gone {
                 part.insert_unique(hash_of(&entry), entry, hash_of);
             }
         }
-    }
-
-    #[inline]
-    fn part(&mut self, at: usize) -> Option<&mut HashTable<T>> {
-        self.groups.get_mut(at / GROUP)?.get_mut(at % GROUP)
+        if left < self.parts.capacity() / 4 {
+            self.parts.shrink_to(2 * left);
+        }
     }
 
     #[inline]
     fn part_of(&self, hash: u64) -> usize {
         let at = place(hash) & self.mask;
-        if at < self.parts { at } else { at & (self.mask >> 1) }
+        if at < self.parts.len() { at } else { at & (self.mask >> 1) }
     }
 }
 
 /// Bits of a hash that its part does not look at: the table in it takes the lowest and the highest ones.
 #[inline]
 fn place(hash: u64) -> usize {
-    (hash >> 32) as usize & 0x01ff_ffff
+    (hash >> 32) as usize
 }
 
 /// Leaves less room to a part of which less than a quarter is used.
@@ -174,11 +162,11 @@ mod tests {
     }
 
     fn sizes(index: &Index<u32>) -> Vec<usize> {
-        index.groups.iter().flatten().map(HashTable::len).collect()
+        index.parts.iter().map(HashTable::len).collect()
     }
 
     fn capacity(index: &Index<u32>) -> usize {
-        index.groups.iter().flatten().map(HashTable::capacity).sum()
+        index.parts.iter().map(HashTable::capacity).sum()
     }
 
     #[test]
@@ -196,7 +184,7 @@ mod tests {
             );
         }
         let largest = sizes(&index).into_iter().max().unwrap();
-        assert!(sizes(&index).len() == all.div_ceil(256) as usize && largest < 3 * SHARE, "{largest}");
+        assert!(sizes(&index).len() == all.div_ceil(1024) as usize && largest < 3 * SHARE, "{largest}");
         assert!(capacity(&index) < 3 * all as usize, "{}", capacity(&index));
         assert!((0..all).all(|n| finds(&index, n)) && !finds(&index, all));
         for n in 0..all {
@@ -205,7 +193,7 @@ mod tests {
             assert!(sizes(&index).len() + 1 >= before);
             assert!(capacity(&index) < 6 * index.len() + 20 * sizes(&index).len() + KEPT);
         }
-        assert_eq!((index.len(), sizes(&index), index.groups.len()), (0, alloc::vec![0], 1));
+        assert_eq!((index.len(), sizes(&index)), (0, alloc::vec![0]));
         let kept = capacity(&index);
         insert(&mut index, 1);
         assert_eq!(remove(&mut index, 1), Some(1));
@@ -221,11 +209,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_set(steps in proptest::collection::vec((any::<bool>(), 0_u32..40, 0_u32..700), 0..60)) {
+        fn it_is_a_set(steps in proptest::collection::vec((any::<bool>(), 0_u32..40, 0_u32..2800), 0..40)) {
             let mut index = Index::new();
             let mut model = BTreeSet::new();
             for (add, from, count) in steps {
-                for n in from * 50..from * 50 + count {
+                for n in from * 200..from * 200 + count {
                     if add && model.insert(n) {
                         insert(&mut index, n);
                     } else if !add {
@@ -235,7 +223,7 @@ mod tests {
                 }
                 prop_assert_eq!(index.len(), model.len());
                 prop_assert_eq!(sizes(&index).into_iter().sum::<usize>(), model.len());
-                prop_assert!((0..2700).all(|n| finds(&index, n) == model.contains(&n)));
+                prop_assert!((0..11_000).all(|n| finds(&index, n) == model.contains(&n)));
             }
         }
     }

@@ -6,6 +6,9 @@
 //! back then, they must not live again: all of its records stay behind in an *estate* that nobody finds by the owner's
 //! name, and of which the owner gets those that are still alive, one at a time.
 
+mod estates;
+mod holdings;
+
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Unbounded};
@@ -13,17 +16,21 @@ use core::time::Duration;
 
 use foldhash::fast::FixedState;
 
+use holdings::{Holdings, Kind, unqueue};
+
 use super::absences::Absences;
 use super::lifetimes::{Lifetimes, Mortal};
-use super::list::List;
 use super::record::{More, Record};
 use super::records::Records;
 use super::slab::Slot;
-use super::table::{Named, Table};
+use super::table::Table;
 use crate::config::Limits;
 use crate::error::{Quota, Refusal};
 use crate::time::Instant;
 use crate::types::{Owner, Pointer};
+
+/// A record with a grace of its own: when it ends, its grace in seconds, its pointer.
+type NextGrace = (Instant, u32, Pointer);
 
 /// Everybody who owns something or is connected.
 #[derive(Debug)]
@@ -37,54 +44,6 @@ pub(super) struct Owners {
     /// Estates, and the number of the latest.
     estates: usize,
     last_estate: u32,
-}
-
-#[derive(Debug)]
-struct Holdings {
-    owner: Owner,
-    /// Open connections.
-    connections: u32,
-    /// Those of them that keep the records alive.
-    present: u32,
-    /// What all records together count, those in estates of the owner too, and how many they are.
-    bytes: u64,
-    records: u32,
-    /// The records, by their [`Kind`].
-    lists: [List; 3],
-    /// When the owner left last; of an estate, when it came after that.
-    left: Instant,
-    came: Instant,
-    /// The moment of the owner's entry in the queue.
-    queued: Instant,
-    /// No record that came since the owner left ends before this, and how many came.
-    late_from: Instant,
-    late: u32,
-    /// Since the owner left, it is known of its records with a grace of their own up to this one whether they end.
-    passed: (u32, Pointer),
-    /// The estate from which records come here.
-    predecessor: Option<Slot>,
-    /// This is an estate: where those go that outlived the owner's absence until it [came](Self::came).
-    successor: Option<Slot>,
-}
-
-/// How it is found when a record ends.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// With all others of its kind, the default grace after its owner left.
-    Ordinary,
-    /// By its place in the set of those with a grace of their own; and by an entry of its own in the queue where it came
-    /// while the owner was gone.
-    OwnGrace,
-    /// By an entry of its own: it came while the owner was gone. It is an ordinary one when the owner comes.
-    Late,
-}
-
-impl Named for Holdings {
-    type Name = Owner;
-
-    fn name(&self) -> Owner {
-        self.owner
-    }
 }
 
 impl Owners {
@@ -217,51 +176,6 @@ impl Owners {
         }
     }
 
-    /// Whether records of an owner that is gone may be due.
-    pub(super) fn is_behind(&self, owner: Owner, now: Instant) -> bool {
-        let holdings = self.find(owner).and_then(|slot| self.holdings.get(slot));
-        holdings.is_some_and(|holdings| holdings.is_behind(now))
-    }
-
-    /// The records that came to an owner since it left, if they are no more than `most`: they are about to be
-    /// [settled](super::Store::settle).
-    pub(super) fn take_late(&mut self, owner: Owner, most: u32, records: &Records) -> Vec<Slot> {
-        let slot = self.find(owner);
-        let Some(holdings) = slot.and_then(|slot| self.holdings.get_mut(slot)) else { return Vec::new() };
-        if holdings.late > most {
-            return Vec::new();
-        }
-        holdings.late_from = Instant::NEVER;
-        let [_, own_grace, late] = &holdings.lists;
-        let last = |list: &List| list.iter_back(records).take(holdings.late as usize).collect::<Vec<_>>();
-        [last(own_grace), last(late)].concat()
-    }
-
-    /// Leaves an owner's records behind in an estate. Where the owner is now.
-    fn leave_behind(&mut self, slot: Slot, now: Instant, lifetimes: &mut Lifetimes) -> Slot {
-        self.holdings.forget_name(slot);
-        let Some(estate) = self.holdings.get_mut(slot) else { return slot };
-        let since = estate.queued.min(estate.late_from).min(now);
-        unqueue(estate, lifetimes);
-        estate.came = now;
-        let holdings = Holdings {
-            connections: core::mem::take(&mut estate.connections),
-            bytes: estate.bytes,
-            records: estate.records,
-            left: estate.left,
-            predecessor: Some(slot),
-            ..Holdings::new(estate.owner)
-        };
-        self.estates += 1;
-        self.last_estate = self.last_estate.wrapping_add(1);
-        lifetimes.set(since, Mortal::Estate { number: self.last_estate, slot });
-        let successor = self.holdings.insert(holdings);
-        if let Some(estate) = self.holdings.get_mut(slot) {
-            estate.successor = Some(successor);
-        }
-        successor
-    }
-
     /// A connection of an owner no longer keeps its records alive. After the last one they end with their grace.
     pub(super) fn leave(&mut self, owner: Owner, now: Instant, lifetimes: &mut Lifetimes) {
         let Some(slot) = self.find(owner) else { return };
@@ -293,15 +207,18 @@ impl Owners {
         lifetimes: &mut Lifetimes,
         records: &mut Records,
     ) {
-        let own_grace = records.more(record).and_then(own_grace);
-        let grace = self.grace_of(records.more(record));
         let Some(added) = records.get_mut(record) else { return };
         added.owner = slot;
-        let (pointer, cost) = (added.pointer, added.cost());
-        self.count(slot, |holdings| {
-            holdings.bytes += cost;
-            holdings.records += 1;
-        });
+        let (pointer, cost, has_more) = (added.pointer, added.cost(), added.has_more);
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        holdings.bytes += cost;
+        holdings.records += 1;
+        if let Some(successor) = holdings.successor {
+            self.count(successor, |holdings| {
+                (holdings.bytes, holdings.records) = (holdings.bytes + cost, holdings.records + 1)
+            });
+        }
+        let own_grace = if has_more { records.more(record).and_then(own_grace) } else { None };
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
         let is_late = holdings.present == 0;
         let kind = match own_grace {
@@ -314,17 +231,41 @@ impl Owners {
         };
         holdings.list(kind).push(record, records);
         if is_late {
-            let deadline = then.max(holdings.left) + grace;
-            holdings.late_from = holdings.late_from.min(deadline);
-            holdings.late = holdings.late.saturating_add(1);
-            records.edit(record, |_, more| more.deadline = Some(deadline));
-            lifetimes.set(deadline, Mortal::Record(pointer));
+            self.set_deadline(slot, record, then, lifetimes, records);
         }
+    }
+
+    /// The grace of a record of an owner that is gone begins, for it alone.
+    fn set_deadline(
+        &mut self,
+        slot: Slot,
+        record: Slot,
+        then: Instant,
+        lifetimes: &mut Lifetimes,
+        records: &mut Records,
+    ) {
+        let grace = self.grace_of(records.more(record));
+        let Some(holdings) = self.holdings.get_mut(slot) else { return };
+        let deadline = then.max(holdings.left) + grace;
+        holdings.late_from = holdings.late_from.min(deadline);
+        holdings.late = holdings.late.saturating_add(1);
+        records.edit(record, |record, more| {
+            more.deadline = Some(deadline);
+            lifetimes.set(deadline, Mortal::Record(record.pointer));
+        });
     }
 
     /// A record is no longer its owner's.
     pub(super) fn remove(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
         let Some(slot) = self.take_out(record, lifetimes, records) else { return };
+        let is_plain = |it: &Holdings| it.queued == Instant::NEVER && it.successor.is_none() && !it.is_idle();
+        if !self.holdings.get(slot).is_some_and(is_plain) {
+            self.lose(slot, lifetimes);
+        }
+    }
+
+    /// An owner has lost a record: it may have nothing left that ends with its absence, or nothing at all.
+    fn lose(&mut self, slot: Slot, lifetimes: &mut Lifetimes) {
         if let Some(holdings) = self.holdings.get(slot)
             && holdings.queued != Instant::NEVER
             && holdings.lists[Kind::Ordinary as usize].first().is_none()
@@ -341,11 +282,15 @@ impl Owners {
         let removed = records.get(record)?;
         let (slot, cost, pointer, has_more) =
             (removed.owner, removed.cost(), removed.pointer, removed.has_more);
-        self.count(slot, |holdings| {
-            holdings.bytes -= cost;
-            holdings.records -= 1;
-        });
-        self.holdings.get_mut(slot)?.list_of(record).remove(record, records);
+        let holdings = self.holdings.get_mut(slot)?;
+        holdings.bytes -= cost;
+        holdings.records -= 1;
+        holdings.list_of(record).remove(record, records);
+        if let Some(successor) = holdings.successor {
+            self.count(successor, |holdings| {
+                (holdings.bytes, holdings.records) = (holdings.bytes - cost, holdings.records - 1)
+            });
+        }
         if has_more {
             if let Some(grace) = records.more(record).and_then(own_grace) {
                 self.own_grace.remove(&(slot, grace, pointer));
@@ -394,41 +339,6 @@ impl Owners {
         None
     }
 
-    /// The next record of an estate, and until when it is one. With the last one it ends.
-    pub(super) fn next_of_estate(&mut self, slot: Slot) -> Option<(Slot, Instant)> {
-        let estate = self.holdings.get(slot)?;
-        let record = estate.lists.iter().find_map(List::first);
-        if record.is_none() {
-            if let Some(successor) = estate.successor.and_then(|slot| self.holdings.get_mut(slot))
-                && successor.predecessor == Some(slot)
-            {
-                successor.predecessor = None;
-            }
-            self.holdings.remove(slot);
-            self.estates -= 1;
-        }
-        Some((record?, self.holdings.get(slot)?.came))
-    }
-
-    /// A record has not ended when its deadline said so, or not with the estate in which it is: it gets to where its owner is
-    /// now, if it is in an estate, and has a deadline of its own no more, otherwise.
-    pub(super) fn keep(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
-        let holdings = records.get(record).and_then(|record| self.holdings.get(record.owner));
-        let Some(holdings) = holdings else { return };
-        let more = records.more(record);
-        let own = more.and_then(|more| more.deadline).unwrap_or(Instant::ZERO);
-        let deadline = own.max(holdings.left + self.grace_of(more));
-        if let Some(successor) = holdings.successor
-            && deadline > holdings.came
-        {
-            let came = holdings.came;
-            self.take_out(record, lifetimes, records);
-            self.add(successor, record, came, lifetimes, records);
-        } else {
-            clear_deadline(record, lifetimes, records);
-        }
-    }
-
     /// Whether a record that an owner got at a past moment has ended before the owner came.
     pub(super) fn came_too_late(&self, record: &Record, more: Option<&More>, then: Instant) -> bool {
         self.get(record.owner).is_some_and(|owner| self.absences.outlast(owner, then, self.grace_of(more)))
@@ -440,7 +350,7 @@ impl Owners {
     }
 
     /// When the ordinary records of an owner that is gone end, and the next one with a grace of its own.
-    fn ends(&self, slot: Slot) -> Option<(Instant, Option<(Instant, u32, Pointer)>)> {
+    fn ends(&self, slot: Slot) -> Option<(Instant, Option<NextGrace>)> {
         let holdings = self.holdings.get(slot)?;
         let ordinary = holdings.lists[Kind::Ordinary as usize].first();
         let ordinary = ordinary.map_or(Instant::NEVER, |_| holdings.left + self.grace);
@@ -464,7 +374,7 @@ impl Owners {
         }
     }
 
-    /// Changes what an owner's records count, wherever of it the records are.
+    /// Changes what an owner's records count, where they are and wherever they may go.
     fn count(&mut self, slot: Slot, change: impl Fn(&mut Holdings)) {
         let mut at = Some(slot);
         while let Some(holdings) = at.and_then(|at| self.holdings.get_mut(at)) {
@@ -495,63 +405,6 @@ impl Owners {
     fn shortest_grace(&self) -> Duration {
         const SECOND: Duration = Duration::from_secs(1);
         if self.grace.is_zero() { SECOND } else { self.grace.min(SECOND) }
-    }
-}
-
-impl Holdings {
-    fn new(owner: Owner) -> Self {
-        Self {
-            owner,
-            connections: 0,
-            present: 0,
-            bytes: 0,
-            records: 0,
-            lists: Default::default(),
-            left: Instant::ZERO,
-            came: Instant::ZERO,
-            queued: Instant::NEVER,
-            late_from: Instant::NEVER,
-            late: 0,
-            passed: (0, Pointer(0)),
-            predecessor: None,
-            successor: None,
-        }
-    }
-
-    /// Whether there is nothing to be known of the owner any more.
-    fn is_idle(&self) -> bool {
-        self.connections == 0 && self.records == 0
-    }
-
-    /// Whether the owner was gone for so long that something may have ended that an earlier estate of it holds. What
-    /// has no grace at all ends with its estate.
-    fn outlasts(&self, shortest: Duration, now: Instant) -> bool {
-        self.present == 0 && self.predecessor.is_some() && self.left + shortest <= now
-    }
-
-    /// Whether there are records of an owner that is gone of which some may be due.
-    fn is_behind(&self, now: Instant) -> bool {
-        self.present == 0
-            && self.queued.min(self.late_from) <= now
-            && self.lists.iter().any(|list| list.first().is_some())
-    }
-
-    fn list(&mut self, kind: Kind) -> &mut List {
-        &mut self.lists[kind as usize]
-    }
-
-    /// The list in which a record is; any, where it is at neither end of it.
-    fn list_of(&mut self, record: Slot) -> &mut List {
-        let at = self.lists.iter().position(|list| list.ends_with(record));
-        &mut self.lists[at.unwrap_or(0)]
-    }
-}
-
-/// Takes an owner out of the queue, where it is in it.
-fn unqueue(holdings: &mut Holdings, lifetimes: &mut Lifetimes) {
-    let queued = core::mem::replace(&mut holdings.queued, Instant::NEVER);
-    if queued != Instant::NEVER {
-        lifetimes.clear(queued, Mortal::Owner(holdings.owner));
     }
 }
 

@@ -45,6 +45,7 @@ impl Records {
         self.len() >= self.most
     }
 
+    #[inline(always)]
     pub(super) fn find(&self, pointer: Pointer) -> Option<Slot> {
         self.table.find(pointer)
     }
