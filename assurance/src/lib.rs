@@ -5,6 +5,9 @@
 pub mod link;
 #[cfg(target_os = "linux")]
 pub mod measured;
+#[cfg(target_os = "linux")]
+pub mod program;
 pub mod raw;
 pub mod scale;
 pub mod servers;
+pub mod waits;

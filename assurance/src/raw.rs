@@ -1,6 +1,6 @@
 //! Connections that send and read plain packets, from any loopback address, and end as they like.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::scale::raise_descriptors;
 
 /// Nothing that is expected takes longer.
 pub const SOON: Duration = Duration::from_secs(20);
+
+/// Requests that [`Raw::pipeline`] sends at once: fewer than a server queues replies.
+const BATCH: usize = 500;
 
 /// The n-th loopback address, each another owner. The first is 127.1.0.1.
 #[must_use]
@@ -44,6 +47,27 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The next reply of a stream, of which no other may be interleaved.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, the end of the stream included.
+    pub fn read(from: &mut impl Read) -> io::Result<Self> {
+        let mut payload = Vec::new();
+        loop {
+            let mut header = [0; HEADER_LEN];
+            from.read_exact(&mut header)?;
+            let header = Header::decode(&header);
+            let at = payload.len();
+            payload.resize(at + header.payload_len(), 0);
+            from.read_exact(&mut payload[at..])?;
+            if header.is_last() {
+                let Header { xid, opcode, access, .. } = header;
+                return Ok(Self { xid: xid.0, code: opcode, access, payload });
+            }
+        }
+    }
+
     /// The pointer in the answer to a CREATE_RECORD.
     ///
     /// # Panics
@@ -104,19 +128,7 @@ impl Raw {
     ///
     /// What the system says, the end of the stream included.
     pub fn answer(&mut self) -> io::Result<Answer> {
-        let mut payload = Vec::new();
-        loop {
-            let mut header = [0; HEADER_LEN];
-            self.0.read_exact(&mut header)?;
-            let header = Header::decode(&header);
-            let at = payload.len();
-            payload.resize(at + header.payload_len(), 0);
-            self.0.read_exact(&mut payload[at..])?;
-            if header.is_last() {
-                let Header { xid, opcode, access, .. } = header;
-                return Ok(Answer { xid: xid.0, code: opcode, access, payload });
-            }
-        }
+        Answer::read(&mut self.0)
     }
 
     /// Sends a request and reads its reply.
@@ -125,8 +137,45 @@ impl Raw {
     ///
     /// As [`answer`](Self::answer).
     pub fn ask(&mut self, request: Request<Vec<u8>>) -> io::Result<Answer> {
-        self.send(1, request)?;
+        self.ask_as(1, request)
+    }
+
+    /// Sends a request under an XID and reads its reply.
+    ///
+    /// # Errors
+    ///
+    /// As [`answer`](Self::answer).
+    pub fn ask_as(&mut self, xid: u32, request: Request<Vec<u8>>) -> io::Result<Answer> {
+        self.send(xid, request)?;
         self.answer()
+    }
+
+    /// Sends many requests, a batch at a time, and reads their replies. `each` gets each of them, in the order of the
+    /// requests: they must be of operations that the server answers in order, with one packet.
+    ///
+    /// # Errors
+    ///
+    /// As [`answer`](Self::answer).
+    pub fn pipeline(
+        &mut self,
+        requests: impl IntoIterator<Item = Request<Vec<u8>>>,
+        mut each: impl FnMut(Answer),
+    ) -> io::Result<()> {
+        let mut requests = requests.into_iter();
+        let mut stream = self.0.try_clone()?;
+        let mut replies = BufReader::with_capacity(64 << 10, self.0.try_clone()?);
+        loop {
+            let batch: Vec<_> = requests.by_ref().take(BATCH).zip(1..).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let count = batch.len();
+            let bytes: Vec<u8> = batch.into_iter().flat_map(|(request, xid)| packets(xid, request)).collect();
+            stream.write_all(&bytes)?;
+            for _ in 0..count {
+                each(Answer::read(&mut replies)?);
+            }
+        }
     }
 
     /// Whether the server ends the stream in order, with nothing more to say.

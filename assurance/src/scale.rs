@@ -2,6 +2,7 @@
 
 use std::env;
 use std::sync::Once;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -31,6 +32,26 @@ pub fn quick_or_long<T>(quick: T, long: T) -> T {
 #[must_use]
 pub fn seed() -> u64 {
     env::var(SEED).map_or(1, |seed| seed.parse().expect("the seed is a number"))
+}
+
+/// The variable with the seconds that clients do what is random.
+pub const SECONDS: &str = "NETSWAP_ASSURANCE_SECONDS";
+
+/// How long clients do what is random, where it was said.
+#[must_use]
+pub fn seconds() -> Option<Duration> {
+    let seconds = env::var(SECONDS).ok()?;
+    Some(Duration::from_secs(seconds.parse().expect("a number of seconds")))
+}
+
+/// The variable that lengthens what may take a time on a machine that is busy with other things: a factor.
+pub const PATIENCE: &str = "NETSWAP_ASSURANCE_PATIENCE";
+
+/// A time that nothing may exceed, times the factor of the machine.
+#[must_use]
+pub fn at_most(time: Duration) -> Duration {
+    let factor = env::var(PATIENCE).map_or(1.0, |factor| factor.parse().expect("the factor is a number"));
+    time.mul_f64(factor)
 }
 
 /// Asks the system for as many descriptors as it gives: a thousand clients and more are in this process.

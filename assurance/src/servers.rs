@@ -45,11 +45,18 @@ impl Adapter {
     /// Starts a server on a port of its own.
     #[must_use]
     pub fn start(self, options: ServerOptions) -> Running {
+        self.start_on(THREADS, options)
+    }
+
+    /// Starts a server with this number of threads on a port of its own. netswap-blocking always has one for each
+    /// connection.
+    #[must_use]
+    pub fn start_on(self, threads: usize, options: ServerOptions) -> Running {
         raise_descriptors();
         let options = options.listen("127.0.0.1:0");
         match self {
-            Self::Tokio => tokio(options),
-            Self::Smol => smol(options),
+            Self::Tokio => tokio(threads, options),
+            Self::Smol => smol(threads, options),
             Self::Blocking => {
                 let server = netswap_blocking::Server::bind(options).unwrap();
                 let (address, handle) = (server.local_address(), server.handle());
@@ -59,19 +66,25 @@ impl Adapter {
     }
 }
 
-fn tokio(options: ServerOptions) -> Running {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build().unwrap();
+fn tokio(threads: usize, options: ServerOptions) -> Running {
+    let mut builder = match threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder.enable_all().build().unwrap();
     let server = runtime.block_on(netswap_tokio::Server::bind(options)).unwrap();
     let (address, handle) = (server.local_address(), server.handle());
     Running { address, handle, threads: vec![thread::spawn(move || runtime.block_on(server.run()))] }
 }
 
-fn smol(options: ServerOptions) -> Running {
+fn smol(threads: usize, options: ServerOptions) -> Running {
     let server = async_io::block_on(netswap_smol::Server::bind(options)).unwrap();
     let (address, handle) = (server.local_address(), server.handle());
     let run = |server: netswap_smol::Server| thread::spawn(|| async_io::block_on(server.run()));
-    let threads = (0..THREADS).map(|_| run(server.clone())).collect();
+    let threads = (0..threads).map(|_| run(server.clone())).collect();
     Running { address, handle, threads }
 }
 

@@ -19,6 +19,28 @@ pub(crate) enum Metric {
     Download,
     /// Bytes of the server's memory for each thing that it keeps.
     Memory,
+    /// Megabytes of the server's memory at its highest, less what it had when it was empty and the record.
+    Above,
+    /// Megabytes of the server's memory at its highest, less what it had before the load.
+    Grown,
+    /// Half of the patches were answered within so many microseconds.
+    PatchP50,
+    /// 99 of 100 patches were answered within so many microseconds.
+    PatchP99,
+    /// All patches were answered within so many microseconds.
+    PatchMax,
+    /// 99 of 100 of others' PINGs were answered within so many microseconds.
+    PingP99,
+    /// All of others' PINGs were answered within so many microseconds.
+    PingMax,
+    /// The same where nobody patches.
+    QuietP99,
+    /// The same where nobody patches.
+    QuietMax,
+    /// The server's CPU time for a joiner, in milliseconds.
+    JoinerCpu,
+    /// That time relative to that of a joiner on a record that nobody patches.
+    JoinerRatio,
     /// How much of its time the server was running, in percent of one core.
     ServerBusy,
     /// How much of its time the load was running, in percent of one core; where there are several, the busiest.
@@ -27,7 +49,7 @@ pub(crate) enum Metric {
 
 impl Metric {
     /// All of them, in the order of columns.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Rate,
         Self::Cpu,
         Self::P50,
@@ -35,6 +57,17 @@ impl Metric {
         Self::P999,
         Self::Download,
         Self::Memory,
+        Self::Above,
+        Self::Grown,
+        Self::PatchP50,
+        Self::PatchP99,
+        Self::PatchMax,
+        Self::PingP99,
+        Self::PingMax,
+        Self::QuietP99,
+        Self::QuietMax,
+        Self::JoinerCpu,
+        Self::JoinerRatio,
         Self::ServerBusy,
         Self::LoadBusy,
     ];
@@ -50,6 +83,17 @@ impl Metric {
             Self::P999 => "99.9 %, µs".into(),
             Self::Download => "download, MB/s".into(),
             Self::Memory => format!("bytes for each {each}"),
+            Self::Above => "above the record, MB".into(),
+            Self::Grown => "growth, MB".into(),
+            Self::PatchP50 => "patch 50 %, µs".into(),
+            Self::PatchP99 => "patch 99 %, µs".into(),
+            Self::PatchMax => "patch max, µs".into(),
+            Self::PingP99 => "PING 99 %, µs".into(),
+            Self::PingMax => "PING max, µs".into(),
+            Self::QuietP99 => "unpatched: PING 99 %, µs".into(),
+            Self::QuietMax => "unpatched: PING max, µs".into(),
+            Self::JoinerCpu => format!("CPU for each {each}, ms"),
+            Self::JoinerRatio => "CPU, relative to unpatched".into(),
             Self::ServerBusy => "server busy, %".into(),
             Self::LoadBusy => "load busy, %".into(),
         }
@@ -65,14 +109,32 @@ impl Metric {
             Self::P999 => "p99_9_us",
             Self::Download => "download_mb_per_s",
             Self::Memory => "memory_bytes",
+            Self::Above => "memory_above_record_mb",
+            Self::Grown => "memory_growth_mb",
+            Self::PatchP50 => "patch_p50_us",
+            Self::PatchP99 => "patch_p99_us",
+            Self::PatchMax => "patch_max_us",
+            Self::PingP99 => "ping_p99_us",
+            Self::PingMax => "ping_max_us",
+            Self::QuietP99 => "unpatched_ping_p99_us",
+            Self::QuietMax => "unpatched_ping_max_us",
+            Self::JoinerCpu => "joiner_cpu_ms",
+            Self::JoinerRatio => "joiner_cpu_relative_to_unpatched",
             Self::ServerBusy => "server_busy_percent",
             Self::LoadBusy => "load_busy_percent",
         }
     }
 
+    /// Whether it may be zero.
+    pub(crate) fn may_be_zero(self) -> bool {
+        matches!(self, Self::Above | Self::Grown)
+    }
+
     /// A value of it as people read it.
     pub(crate) fn show(self, value: f64) -> String {
         let digits = match self {
+            Self::JoinerRatio => 2,
+            Self::Above | Self::Grown | Self::JoinerCpu | Self::Download if value < 100.0 => 1,
             Self::P50 | Self::P99 | Self::P999 if value < 100.0 => 1,
             _ => 0,
         };

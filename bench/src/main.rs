@@ -15,6 +15,7 @@ mod floor;
 mod load;
 mod machine;
 mod measure;
+mod patches;
 mod pattern;
 mod report;
 mod run;

@@ -75,7 +75,15 @@ impl Server {
 
     /// A new connection from a loopback address.
     pub(crate) fn connect_from(&self, address: Ipv4Addr) -> Result<TcpStream> {
+        self.connect_with(address, None)
+    }
+
+    /// A new connection from a loopback address, for which the system keeps at most so many received bytes.
+    pub(crate) fn connect_with(&self, address: Ipv4Addr, receive: Option<usize>) -> Result<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        if let Some(receive) = receive {
+            socket.set_recv_buffer_size(receive)?;
+        }
         if address != Ipv4Addr::LOCALHOST {
             socket.bind(&SocketAddr::from((address, 0)).into())?;
         }
@@ -106,11 +114,27 @@ impl Server {
         Ok(memory)
     }
 
+    /// Has [`peak_memory`](Self::peak_memory) begin anew with what is in use now.
+    pub(crate) fn reset_peak_memory(&self) -> Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")
+            .context("cannot reset VmHWM of the server")
+    }
+
+    /// The most bytes of memory that it has had in use, since the last reset.
+    pub(crate) fn peak_memory(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
     fn memory(&self) -> Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// Bytes of a line of its /proc/PID/status.
+    fn status(&self, name: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB"));
-        let kilobytes: u64 = kilobytes.context("no VmRSS of the server")?.trim().parse()?;
+        let kilobytes: u64 = kilobytes.with_context(|| format!("no {name} of the server"))?.trim().parse()?;
         Ok(kilobytes * 1024)
     }
 

@@ -24,7 +24,8 @@ fn check_figures(outcome: &Outcome, contender: Contender, figures: &Figures) -> 
     for metric in outcome.case.metrics() {
         let place = || format!("{}, {}: {}", outcome.case.name, contender.name(), metric.key());
         let Some(value) = figures.get(metric) else { bail!("{} is missing", place()) };
-        ensure!(value.is_finite() && *value > 0.0, "{} is {value}", place());
+        let possible = *value > 0.0 || (*value == 0.0 && metric.may_be_zero());
+        ensure!(value.is_finite() && possible, "{} is {value}", place());
     }
     Ok(())
 }

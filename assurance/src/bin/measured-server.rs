@@ -1,4 +1,5 @@
 //! A server of an adapter in a process of its own, whose allocator counts: `measured-server ADAPTER [LIMIT=NUMBER ..]`.
+//! `threads=NUMBER` is the number of its threads.
 //!
 //! It prints `listening on ADDRESS, at most BYTES`, and answers each line of its input with the bytes that are allocated,
 //! the most that ever were, its connections, its panics, and more that [`Usage`](assurance::measured::Usage) tells of. It ends with its input.
@@ -19,11 +20,12 @@ static ALLOCATED: Cap<MiMalloc> = Cap::new(MiMalloc, usize::MAX);
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let adapter = arguments.next().and_then(|name| Adapter::named(&name)).expect("an adapter");
-    let (mut limits, mut times) = (Limits::new(1 << 30), Times::default());
+    let (mut limits, mut times, mut threads) = (Limits::new(1 << 30), Times::default(), 2);
     for argument in arguments {
         let (name, number) = argument.split_once('=').expect("LIMIT=NUMBER");
         let number: u64 = number.parse().expect("a number");
         match name {
+            "threads" => threads = number as usize,
             "total" => limits = Limits::with_record(number, limits.record.min(number as u32)),
             "record" => limits = Limits::with_record(limits.total, number as u32),
             "unfinished" => limits.unfinished = number,
@@ -40,7 +42,7 @@ fn main() {
         }
     }
     let bound = limits.memory_bound();
-    let mut server = adapter.start(ServerOptions::default().limits(limits).times(times));
+    let mut server = adapter.start_on(threads, ServerOptions::default().limits(limits).times(times));
     println!("listening on {}, at most {bound}", server.address);
     for line in stdin().lock().lines() {
         line.unwrap();

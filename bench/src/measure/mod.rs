@@ -3,6 +3,7 @@
 mod beside_download;
 mod connects;
 mod fan_out;
+mod joiners;
 mod kept;
 mod steady;
 
@@ -74,6 +75,7 @@ impl Bench {
                 let needs = Needs { sizes: Sizes::of_change(len), threads: 1, largest: len };
                 self.with(contender, needs, |server| fan_out::measure(self, server, speak, len))
             }
+            Kind::Joiners => joiners::measure(self, contender),
             Kind::Records { len } => {
                 let needs = Needs { sizes: Sizes::of(Work::Write { len }), threads: 1, largest: len };
                 self.with(contender, needs, |server| kept::records(self, server, speak, len))

@@ -2,10 +2,13 @@
 
 pub(crate) mod floor;
 pub(crate) mod in_order;
+pub(crate) mod join;
 pub(crate) mod memcached;
 pub(crate) mod netswap;
+mod netswap_join;
 mod netswap_replies;
 pub(crate) mod resp;
+mod resp_join;
 pub(crate) mod script;
 
 use std::io::{Read, Write};
@@ -150,6 +153,11 @@ pub(crate) trait Speak: Sync {
 
     /// How changes are told to those who watch; `None` where they are not.
     fn fan_out(&self) -> Option<&dyn FanOut>;
+
+    /// How a large record is patched and downloaded; `None` where a part of it cannot be written.
+    fn join(&self) -> Option<&dyn join::Join> {
+        None
+    }
 }
 
 /// How a protocol tells of changes.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use netswap_core::types::{Access, Pointer, Version, Xid};
 use netswap_core::wire::{Code, HEADER_LEN, Header, MAX_PAYLOAD, Message, Notification, Reply, Request};
 
+use super::join::Join;
 use super::netswap_replies::{Body, ByXid, FIRST_XID};
 use super::script::{Piece, Script};
 use super::{
@@ -64,6 +65,10 @@ impl Speak for NetSwap {
     fn fan_out(&self) -> Option<&dyn FanOut> {
         Some(self)
     }
+
+    fn join(&self) -> Option<&dyn Join> {
+        Some(self)
+    }
 }
 
 impl FanOut for NetSwap {
@@ -102,7 +107,7 @@ pub(super) fn wire_len(payload: usize) -> usize {
 }
 
 /// A message as the packets that it is sent in.
-fn packets(xid: u32, message: Message<Vec<u8>>) -> Vec<u8> {
+pub(super) fn packets(xid: u32, message: Message<Vec<u8>>) -> Vec<u8> {
     let payload = [message.operands.as_slice(), &message.body].concat();
     let mut header = Header {
         xid: Xid(xid),
@@ -130,7 +135,7 @@ fn create(stream: &mut TcpStream, record: Pattern) -> Result<Pointer> {
 }
 
 /// The pointer in the reply to CREATE_RECORD.
-fn created(reply: &[u8], xid: u32) -> Result<Pointer> {
+pub(super) fn created(reply: &[u8], xid: u32) -> Result<Pointer> {
     let (header, pointer) = reply.split_first_chunk().context("a short reply")?;
     let right = Header { xid: Xid(xid), remaining: 8, opcode: Code::Ok as u8, access: 0 };
     let header = Header::decode(header);

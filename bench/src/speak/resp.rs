@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use anyhow::Result;
 
 use super::in_order::InOrder;
+use super::join::Join;
 use super::script::{Piece, Script};
 use super::{Change, Exchange, FanOut, Prepared, Replies, Speak, Work, converse, patched, stored, written};
 use crate::pattern::Pattern;
@@ -63,6 +64,10 @@ impl Speak for Resp {
     fn fan_out(&self) -> Option<&dyn FanOut> {
         Some(self)
     }
+
+    fn join(&self) -> Option<&dyn Join> {
+        Some(self)
+    }
 }
 
 impl FanOut for Resp {
@@ -89,12 +94,12 @@ impl FanOut for Resp {
 }
 
 /// The key of a record: 8 bytes, as many as a pointer.
-fn key(number: u64) -> Vec<u8> {
+pub(super) fn key(number: u64) -> Vec<u8> {
     format!("{number:08x}").into_bytes()
 }
 
 /// An array of bulk strings.
-fn command(parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn command(parts: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", parts.len()).into_bytes();
     for part in parts {
         bytes.extend_from_slice(format!("${}\r\n", part.len()).as_bytes());
