@@ -8,7 +8,7 @@ use core::fmt;
 use super::charge::Purse;
 use super::chunk::Chunk;
 use super::data::FEW;
-use super::tree::Tree;
+use super::tree::{Builder, Tree};
 use super::{Budget, Data, Garbage, Kept, Overrun};
 
 /// From so many bytes on there is twice the room that is needed. One packet gets what it needs.
@@ -20,10 +20,12 @@ const AMPLE_FROM: usize = 4096;
 pub struct Gathering {
     /// What was charged and is no chunk's yet.
     purse: Purse,
+    /// Bytes of a chunk.
+    chunk: usize,
     /// All bytes, or those of the chunk that is being filled.
     data: Vec<u8>,
     /// The chunks that are full, where there are too many bytes for one block.
-    tree: Option<Tree>,
+    tree: Option<Builder>,
     /// Where in a record the bytes will begin, as far as that is known: chunks are cut there.
     start: usize,
     /// Bytes of data that came.
@@ -38,6 +40,7 @@ impl Gathering {
     #[must_use]
     pub fn new(budget: Arc<Budget>) -> Self {
         Self {
+            chunk: budget.chunk(),
             purse: Purse::new(budget),
             data: Vec::new(),
             tree: None,
@@ -56,9 +59,19 @@ impl Gathering {
     }
 
     /// Adds bytes that arrived, of data that are expected to have `expected` bytes in all.
+    #[inline]
     pub fn extend(&mut self, bytes: &[u8], expected: usize) {
-        let flat_at_most = self.purse.budget().flat_at_most();
         self.len += bytes.len();
+        let end = self.data.len() + bytes.len();
+        if self.tree.is_some() && end <= self.chunk && end <= self.data.capacity() {
+            self.data.extend_from_slice(bytes);
+        } else {
+            self.extend_slowly(bytes, expected);
+        }
+    }
+
+    fn extend_slowly(&mut self, bytes: &[u8], expected: usize) {
+        let flat_at_most = self.purse.budget().flat_at_most();
         if self.tree.is_none() && self.len <= flat_at_most {
             // The last of what stays in one block leaves no slack.
             extend(&mut self.data, bytes, expected.min(flat_at_most));
@@ -72,24 +85,23 @@ impl Gathering {
 
     /// What came so far becomes the first chunks.
     fn begin_tree(&mut self, expected: usize) {
-        self.tree = Some(Tree::zeros(self.start, self.purse.budget().chunk()));
+        self.tree = Some(Builder::new(self.start, self.chunk));
         let first = core::mem::take(&mut self.data);
-        self.data = vec![0; self.start % self.purse.budget().chunk()];
+        self.data = vec![0; self.start % self.chunk];
         self.fill(&first, expected);
     }
 
     /// Adds bytes to the chunk that is being filled, and to those behind it.
     fn fill(&mut self, mut bytes: &[u8], expected: usize) {
-        let chunk = self.purse.budget().chunk();
         while !bytes.is_empty() {
-            if self.data.len() == chunk {
+            if self.data.len() == self.chunk {
                 self.seal();
             }
-            let (here, rest) = bytes.split_at(bytes.len().min(chunk - self.data.len()));
+            let (here, rest) = bytes.split_at(bytes.len().min(self.chunk - self.data.len()));
             if here.len() > self.data.capacity() - self.data.len() {
                 // As much has come by now as a chunk has; what is still to come may be less, these bytes included.
                 let more = expected.saturating_sub(self.len) + bytes.len();
-                let most = (chunk - self.data.len()).min(more.max(here.len()));
+                let most = (self.chunk - self.data.len()).min(more.max(here.len()));
                 self.data.reserve_exact(most);
             }
             self.data.extend_from_slice(here);
@@ -99,17 +111,14 @@ impl Gathering {
 
     /// The chunk that is being filled takes its place.
     fn seal(&mut self) {
-        let Some(tree) = &mut self.tree else { return };
-        if self.data.is_empty() {
-            return;
+        if let Some(tree) = &mut self.tree
+            && !self.data.is_empty()
+        {
+            let mut data = core::mem::take(&mut self.data);
+            data.shrink_to_fit();
+            let chunk = Chunk::new(data, &mut self.purse);
+            tree.push(chunk, &mut self.purse);
         }
-        let chunk = self.purse.budget().chunk();
-        // The end of the tree is where this one ends, or in the first chunk, where the data begin.
-        let at = if tree.len() == self.start { self.start - self.start % chunk } else { tree.len() };
-        let mut data = core::mem::take(&mut self.data);
-        data.shrink_to_fit();
-        let sealed = Chunk::new(data, &mut self.purse);
-        tree.put(at, sealed, &mut self.purse);
     }
 
     /// Counts bytes of the request as unfinished, and what they need beside themselves.
@@ -133,12 +142,11 @@ impl Gathering {
     /// What so many bytes need at most beside themselves: their chunks' blocks, the tables above them, and zeros before what
     /// begins within a chunk.
     fn beside(&self, bytes: usize) -> usize {
-        let (budget, chunk) = (self.purse.budget(), self.purse.budget().chunk());
-        if bytes <= budget.flat_at_most() {
+        if bytes <= self.purse.budget().flat_at_most() {
             return 0;
         }
-        let each = Chunk::cost(chunk) - chunk + Tree::COST_OF_NODE / 8;
-        (bytes / chunk + 2) * each + self.start % chunk
+        let each = Chunk::cost(self.chunk) - self.chunk + Tree::COST_OF_NODE / 8;
+        (bytes / self.chunk + 2) * each + self.start % self.chunk
     }
 
     /// Remembers that its last bytes passed a limit, so that it can never be settled. Whoever would settle it thus
@@ -217,7 +225,7 @@ impl Gathering {
 
     /// Nobody wants these bytes any more.
     pub fn discard(mut self, garbage: &mut Garbage) {
-        if let Some(tree) = self.tree.take() {
+        if let Some(tree) = self.take_tree() {
             garbage.discard(Data::from(tree));
         }
     }
@@ -225,7 +233,7 @@ impl Gathering {
     /// All chunks, the last one too.
     fn take_tree(&mut self) -> Option<Tree> {
         self.seal();
-        self.tree.take()
+        Some(self.tree.take()?.finish(&mut self.purse))
     }
 
     /// Judges whether [`settle_into`](Self::settle_into) would pass the budget's total as things stand.

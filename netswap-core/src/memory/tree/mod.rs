@@ -6,11 +6,13 @@
 //!
 //! Versions of chunks and pages, when changes since a version are asked for, belong beside the children of a [`Node`].
 
+mod build;
 mod graft;
 mod node;
 mod pieces;
 mod write;
 
+pub(super) use build::Builder;
 use node::FANOUT;
 pub(super) use node::{Child, Node};
 pub(crate) use pieces::Pieces;

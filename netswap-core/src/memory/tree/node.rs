@@ -62,7 +62,7 @@ impl Child {
         match self {
             Self::Zeros => *self = Self::Node(Arc::new(Node::with_first(Self::Zeros, purse))),
             Self::Node(node) => {
-                if Arc::get_mut(node).is_none() {
+                if Arc::strong_count(node) > 1 {
                     *node = Arc::new(node.copy(purse));
                 }
             }

@@ -55,16 +55,16 @@ fn write(tree: &mut Tree, offset: usize, data: &[u8], budget: &Arc<Budget>) {
 
 /// Data in a tree of their own, as they arrive, that begin at an offset.
 fn arrived(offset: usize, data: &[u8], purse: &mut Purse) -> Tree {
-    let mut tree = Tree::zeros(offset, CHUNK);
+    let mut tree = Builder::new(offset, CHUNK);
     let mut at = offset;
     while at < offset + data.len() {
         let here = (CHUNK - at % CHUNK).min(offset + data.len() - at);
         let mut chunk = vec![0; at % CHUNK];
         chunk.extend_from_slice(&data[at - offset..at - offset + here]);
-        tree.put(at - at % CHUNK, Chunk::new(chunk, purse), purse);
+        tree.push(Chunk::new(chunk, purse), purse);
         at += here;
     }
-    tree
+    tree.finish(purse)
 }
 
 #[test]

@@ -129,17 +129,16 @@ impl Tree {
         }
     }
 
-    /// Puts a chunk that begins at an offset at its place. Nobody has written there.
-    pub(in crate::memory) fn put(&mut self, offset: usize, chunk: Chunk, purse: &mut Purse) {
-        self.grow(offset + chunk.bytes().len(), purse);
+    /// Puts a part that begins at an offset, a child of a node at `level` + 1, at its place. Nobody has written there.
+    pub(super) fn put(&mut self, offset: usize, level: u8, part: Child, purse: &mut Purse) {
         let mut root = core::mem::replace(&mut self.root, Child::Zeros);
         let (mut child, mut at) = (&mut root, offset);
-        for level in (0..self.height).rev() {
+        for level in (level..self.height).rev() {
             let Some(node) = child.own_node(purse) else { return };
             child = &mut node.children[at / self.span(level)];
             at %= self.span(level);
         }
-        *child = Child::Chunk(Arc::new(chunk));
+        *child = part;
         self.root = root;
     }
 
