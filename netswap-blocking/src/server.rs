@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use netswap_adapter::server::{AcceptErrors, Connection, Shared, panic_message, release_read_buffer};
 pub use netswap_adapter::server::{
@@ -48,7 +48,6 @@ pub struct Server {
     listener: Source<TcpListener>,
     local_address: SocketAddr,
     shared: Arc<Shared>,
-    shutdown_deadline: Duration,
 }
 
 impl Server {
@@ -63,8 +62,7 @@ impl Server {
         let address = bound.local_address;
         let listener = Source::new(bound.listener, Directions::BOTH)
             .map_err(|error| ServerError::Bind { address, error })?;
-        let (shared, shutdown_deadline) = (bound.shared, bound.shutdown_deadline);
-        Ok(Self { listener, local_address: address, shared, shutdown_deadline })
+        Ok(Self { listener, local_address: address, shared: bound.shared })
     }
 
     /// The address that the server is bound to, with the port that it got.
@@ -82,7 +80,7 @@ impl Server {
     /// Serves until [`ServerHandle::shutdown`] is called, then ends all connections in order, within the shutdown
     /// deadline. Blocking: it returns when all of its threads have ended.
     pub fn run(self) {
-        let Self { mut listener, shared, shutdown_deadline, .. } = self;
+        let Self { mut listener, shared, .. } = self;
         let mut connections = Threads::default();
         let mut sweep = Instant::now();
         let mut errors = AcceptErrors::default();
@@ -109,7 +107,7 @@ impl Server {
                 connection_ended(&shared, ended);
             }
         };
-        if wait_for(shutdown_deadline, all_ended).is_err() {
+        if wait_for(shared.time_left(), all_ended).is_err() {
             warn!(connections = connections.len(), "shutdown deadline reached, closing what is left");
             connections.shutdown();
         }

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{RUNTIMES, netswap, signal};
+use common::{Process, RUNTIMES, netswap, signal};
 
 /// PING with the XID 1 and the payload "hi", and its answer.
 const PING: &[u8] = b"\0\0\0\x01\0\0\0\x02\x08\0hi";
@@ -48,18 +48,8 @@ impl Server {
         Self::start(command)
     }
 
-    /// Fills the log pipe: whatever writes to it from now on waits.
     fn fill_log(&mut self) {
-        rustix::io::ioctl_fionbio(&self.log_writer, true).unwrap();
-        let full = loop {
-            // At the end byte by byte, so that not even a short line has room.
-            if let Err(error) = self.log_writer.write(&[b'.'; 4096]).or_else(|_| self.log_writer.write(b"."))
-            {
-                break error;
-            }
-        };
-        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
-        rustix::io::ioctl_fionbio(&self.log_writer, false).unwrap();
+        fill(&mut self.log_writer);
     }
 
     fn connect(&self) -> TcpStream {
@@ -99,6 +89,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Fills a pipe: whatever writes to it from now on waits.
+fn fill(pipe: &mut PipeWriter) {
+    rustix::io::ioctl_fionbio(&*pipe, true).unwrap();
+    let full = loop {
+        // At the end byte by byte, so that not even a short line has room.
+        if let Err(error) = pipe.write(&[b'.'; 4096]).or_else(|_| pipe.write(b".")) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+    rustix::io::ioctl_fionbio(&*pipe, false).unwrap();
 }
 
 /// A client that takes no answer while the server has something to send.
@@ -152,6 +155,26 @@ fn a_second_signal_ends_it_at_once() {
         server.signal("INT");
         let status = server.ends_within(Duration::from_secs(1));
         assert_eq!(status.and_then(|status| status.code()), Some(130), "{runtime}");
+    }
+}
+
+#[test]
+fn it_ends_in_time_though_its_main_thread_does_not() {
+    for runtime in RUNTIMES {
+        let (_unread, mut stdout) = io::pipe().unwrap();
+        fill(&mut stdout);
+        let mut command = netswap(["serve", "--listen", "127.0.0.1:0"]);
+        // It waits for the reader of its first line.
+        command.args(flags(runtime, "1")).stdin(Stdio::null()).stdout(stdout);
+        let process = Process::start(&mut command);
+        // Long enough to come there.
+        std::thread::sleep(Duration::from_millis(1500));
+        let start = Instant::now();
+        process.signal("TERM");
+        let (status, log) = process.ended();
+        assert!(start.elapsed() < Duration::from_secs(5), "{runtime}: {:?}", start.elapsed());
+        assert_eq!(status.code(), Some(143), "{runtime}: {log}");
+        assert!(log.contains("has not stopped in time") && log.contains("connections=0"), "{runtime}: {log}");
     }
 }
 

@@ -4,18 +4,17 @@
 
 mod common;
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use assurance::raw::{Raw, loopback};
+use assurance::raw::{Raw, loopback, packets};
 use assurance::scale::quick_or_long;
-use common::{Server, netswap};
+use common::{RUNTIMES, Server, netswap};
 use netswap_tokio::core::wire::Request;
 use netswap_tokio::{Access, Client, ConnectOptions, Error, ErrorKind, Outcome};
-
-const RUNTIMES: [&str; 3] = ["tokio", "smol", "blocking"];
 
 /// How long a request may take before a client gives up.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -173,5 +172,43 @@ fn until_its_end(server: SocketAddr, n: usize, ready: &AtomicUsize) -> u64 {
             ready.fetch_add(1, SeqCst);
         }
         assert!(open);
+    }
+}
+
+#[test]
+fn asked_to_end_while_requests_are_dear() {
+    const RECORDS: usize = 100_000;
+    for (runtime, threads) in
+        [("tokio", Some("1")), ("tokio", None), ("smol", Some("1")), ("smol", None), ("blocking", None)]
+    {
+        // All records fit, with little room beside them: the answers to LIST_RECORDS are refused, and take none.
+        let memory = (RECORDS * 128 + (256 << 10)).to_string();
+        let mut command = netswap(["serve", "--listen", "127.0.0.1:0", "--runtime", runtime]);
+        command.args(["--max-memory", &memory, "--max-record", "64KiB"]);
+        command.args(threads.iter().flat_map(|threads| ["--threads", threads]));
+        let server = Server::from(&mut command);
+        let mut owner = Raw::connect(loopback(0), server.address).unwrap();
+        let create = packets(1, Request::CreateRecord { access: Access::READ, data: vec![] });
+        for _ in 0..RECORDS / 500 {
+            owner.0.write_all(&create.repeat(500)).unwrap();
+            (0..500).for_each(|_| assert_eq!(owner.answer().unwrap().code, 0));
+        }
+        let lists: Vec<u8> = (1..=12_200).flat_map(|xid| packets(xid, Request::ListRecords)).collect();
+        let clients: Vec<_> = (0..6)
+            .map(|_| {
+                let mut client = Raw::connect(loopback(0), server.address).unwrap();
+                client.0.write_all(&lists).unwrap();
+                client
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(100));
+        let start = Instant::now();
+        server.process.signal("TERM");
+        let (status, log) = server.process.ended();
+        let took = start.elapsed();
+        drop(clients);
+        eprintln!("{runtime}, {threads:?}: ended after {took:?}");
+        assert_eq!(status.code(), Some(0), "{runtime}, {threads:?}: {log}");
+        assert!(took < Duration::from_secs(5), "{runtime}, {threads:?}: {took:?}");
     }
 }

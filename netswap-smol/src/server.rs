@@ -49,7 +49,6 @@ pub struct Server {
     listener: TcpListener,
     local_address: SocketAddr,
     shared: Arc<Shared>,
-    shutdown_deadline: Duration,
 }
 
 impl Server {
@@ -64,8 +63,7 @@ impl Server {
         let address = bound.local_address;
         let listener =
             Async::new_nonblocking(bound.listener).map_err(|error| ServerError::Bind { address, error })?;
-        let (shared, shutdown_deadline) = (bound.shared, bound.shutdown_deadline);
-        Ok(Self { listener: listener.into(), local_address: address, shared, shutdown_deadline })
+        Ok(Self { listener: listener.into(), local_address: address, shared: bound.shared })
     }
 
     /// The address that the server is bound to, with the port that it got.
@@ -88,7 +86,7 @@ impl Server {
     /// Dropping the future closes the listener and all connections at once: where clones run, its own connections, and
     /// with the last of them the listener.
     pub async fn run(self) {
-        let Self { listener, shared, shutdown_deadline, .. } = self;
+        let Self { listener, shared, .. } = self;
         // Connections are futures in this one, not tasks of an executor: nothing is spawned, and a set of futures gives up
         // its turn as soon as two of them have more to do. The system is then asked what has arrived, where an executor
         // takes hundreds of turns first.
@@ -133,7 +131,7 @@ impl Server {
             true
         };
         let late = async {
-            Timer::after(shutdown_deadline).await;
+            Timer::after(shared.time_left()).await;
             false
         };
         if !all_ended.or(late).await {

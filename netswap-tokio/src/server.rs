@@ -45,7 +45,6 @@ pub struct Server {
     listener: TcpListener,
     local_address: SocketAddr,
     shared: Arc<Shared>,
-    shutdown_deadline: Duration,
 }
 
 impl Server {
@@ -60,8 +59,7 @@ impl Server {
         let address = bound.local_address;
         let listener =
             TcpListener::from_std(bound.listener).map_err(|error| ServerError::Bind { address, error })?;
-        let (shared, shutdown_deadline) = (bound.shared, bound.shutdown_deadline);
-        Ok(Self { listener, local_address: address, shared, shutdown_deadline })
+        Ok(Self { listener, local_address: address, shared: bound.shared })
     }
 
     /// The address that the server is bound to, with the port that it got.
@@ -82,7 +80,7 @@ impl Server {
     ///
     /// Dropping the future closes the listener and all connections at once.
     pub async fn run(self) {
-        let Self { listener, shared, shutdown_deadline, .. } = self;
+        let Self { listener, shared, .. } = self;
         let mut connections = JoinSet::new();
         let mut sweep = pin!(time::sleep(Duration::ZERO));
         let mut errors = AcceptErrors::default();
@@ -116,7 +114,7 @@ impl Server {
                 connection_ended(&shared, ended);
             }
         };
-        if time::timeout(shutdown_deadline, all_ended).await.is_err() {
+        if time::timeout(shared.time_left(), all_ended).await.is_err() {
             warn!(connections = connections.len(), "shutdown deadline reached, closing what is left");
             connections.shutdown().await;
         }

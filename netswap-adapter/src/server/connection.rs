@@ -93,7 +93,8 @@ impl<T: Transport> Connection<T> {
                 return Poll::Ready(Ok(()));
             }
             if self.attendance.shared.is_stopping() && self.last_reads > 0 {
-                self.last_reads = if moved.is_some() { self.last_reads - 1 } else { 0 };
+                let reads_on = moved.is_some() && self.attendance.shared.executes();
+                self.last_reads = if reads_on { self.last_reads - 1 } else { 0 };
                 if self.last_reads == 0 {
                     self.machine.handle_shutdown(self.attendance.shared.now());
                 }

@@ -37,8 +37,6 @@ pub struct Bound {
     pub local_address: SocketAddr,
     /// What its connections share.
     pub shared: Arc<Shared>,
-    /// How long connections may take to end after a shutdown.
-    pub shutdown_deadline: Duration,
 }
 
 /// Why a server does not start.
@@ -145,7 +143,7 @@ impl ServerOptions {
         let seed = self.seed.map_or_else(random, Ok)?;
         let limits = self.limits.unwrap_or_else(|| Limits::new(default_total()));
         let config = Config { times: self.times, ..Config::new(limits, identity_key, seed) };
-        let shared = Arc::new(Shared::new(config)?);
+        let shared = Arc::new(Shared::new(config, self.shutdown_deadline)?);
 
         let addresses = R::lookup(&with_port(&self.address)).await.map_err(ServerError::Address)?;
         let address =
@@ -153,7 +151,7 @@ impl ServerOptions {
         let bind_error = |error| ServerError::Bind { address, error };
         let listener = socket::listen(address).map_err(bind_error)?;
         let local_address = listener.local_addr().map_err(bind_error)?;
-        Ok(Bound { listener, local_address, shared, shutdown_deadline: self.shutdown_deadline })
+        Ok(Bound { listener, local_address, shared })
     }
 }
 

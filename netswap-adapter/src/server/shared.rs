@@ -7,7 +7,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::{Duration, Instant as Moment};
 
 use event_listener::Event;
@@ -38,6 +38,9 @@ pub struct Shared {
     /// Until when nobody sweeps, so that others get the store.
     rest: Mutex<Moment>,
     stopping: AtomicBool,
+    shutdown_deadline: Duration,
+    /// When the server was told to stop.
+    stopped_at: OnceLock<Moment>,
     /// Told when the server is to stop.
     stopped: Event,
     received: AtomicU64,
@@ -71,7 +74,11 @@ impl Shared {
     /// connection.
     pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-    pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
+    /// The last quarter of the time that connections have to end after a shutdown is for sending: no more requests are
+    /// carried out.
+    const SENDING: u32 = 4;
+
+    pub(super) fn new(config: Config, shutdown_deadline: Duration) -> Result<Self, ConfigError> {
         let store = Store::new(config)?;
         Ok(Self {
             config: store.config().clone(),
@@ -81,6 +88,8 @@ impl Shared {
             clock: Clock::start(),
             rest: Mutex::new(Moment::now()),
             stopping: AtomicBool::new(false),
+            shutdown_deadline,
+            stopped_at: OnceLock::new(),
             stopped: Event::new(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -101,8 +110,22 @@ impl Shared {
         self.stopping.load(Relaxed)
     }
 
-    /// Tells the server and all of its connections to stop.
+    /// How much time connections still have to end, after the server was told to stop.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        let passed = self.stopped_at.get().map_or(Duration::ZERO, Moment::elapsed);
+        self.shutdown_deadline.saturating_sub(passed)
+    }
+
+    /// Whether requests are carried out: always, until the server stops and the end of its time is near
+    /// (docs/PROTOCOL.md §5.3).
+    pub(super) fn executes(&self) -> bool {
+        !self.is_stopping() || self.time_left() > self.shutdown_deadline / Self::SENDING
+    }
+
+    /// Tells the server and all of its connections to stop. The first time counts.
     pub(super) fn stop(&self) {
+        self.stopped_at.get_or_init(Moment::now);
         self.stopping.store(true, SeqCst);
         self.stopped.notify(usize::MAX);
         self.bells.ring_all();
@@ -260,6 +283,10 @@ impl Engine for &Shared {
     }
 
     fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
+        if !self.executes() {
+            // It has no effect, and no answer before the connection is closed.
+            return Execution::Later;
+        }
         let mut store = self.store();
         let done = store.serve(peer, xid, request, now);
         self.release(store);
@@ -332,7 +359,7 @@ mod tests {
     #[test]
     fn a_panic_with_the_store_locked_takes_it_from_nobody() {
         let config = Config::new(Limits::new(1 << 20), IdentityKey([1; 16]), [2; 32]);
-        let shared = Arc::new(Shared::new(config).unwrap());
+        let shared = Arc::new(Shared::new(config, Duration::from_secs(4)).unwrap());
         let faulty = shared.clone();
         let panicked = std::thread::spawn(move || {
             let _store = faulty.store();
@@ -349,7 +376,7 @@ mod tests {
     fn a_sweep_ends_after_its_turn_and_the_next_one_goes_on() {
         let mut config = Config::new(Limits::new(1 << 30), IdentityKey([1; 16]), [2; 32]);
         config.times.grace = Duration::ZERO;
-        let shared = Arc::new(Shared::new(config).unwrap());
+        let shared = Arc::new(Shared::new(config, Duration::from_secs(4)).unwrap());
         let records = || shared.store().statistics().records;
         let Admission::Served(peer) = shared.connect("127.0.0.1:1".parse().unwrap(), shared.now()) else {
             panic!("it is turned away")
