@@ -62,6 +62,16 @@ impl Owners {
         self.holdings.len() - self.estates
     }
 
+    /// Whether [`free_some`](Self::free_some) is due.
+    pub(super) fn has_spare(&self) -> bool {
+        self.holdings.has_spare()
+    }
+
+    /// Frees some room that owners have left.
+    pub(super) fn free_some(&mut self) {
+        self.holdings.free_some();
+    }
+
     /// Where an owner is, if it has records or is connected.
     pub(super) fn find(&self, owner: Owner) -> Option<Slot> {
         self.holdings.find(owner)
@@ -428,3 +438,6 @@ fn clear_deadline(record: Slot, lifetimes: &mut Lifetimes, records: &mut Records
         }
     });
 }
+
+#[cfg(test)]
+mod tests;
