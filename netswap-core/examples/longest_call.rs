@@ -18,6 +18,10 @@ use netswap_core::time::Instant;
 use netswap_core::types::{Access, Owner, Pointer, Xid};
 use netswap_core::wire::{Lifetime, Reply, Request};
 
+/// The program's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A store, and how long each call of a kind took, in nanoseconds.
 struct Run {
     store: Store,

@@ -76,7 +76,7 @@ impl Scenario {
             first_xid: Xid(if random.u8(0..4) == 0 { u32::MAX - random.u32(0..50) } else { 1 }),
         };
         Self {
-            setting: Setting { config, packetwise, sabotage },
+            setting: Setting { config, packetwise, portion: None, sabotage },
             hosts: random.u8(1..5),
             honest: random.usize(2..7),
             hostile: random.usize(0..3),

@@ -20,6 +20,18 @@ fn nothing_is_wrong_with_a_hundred_seeds() {
 }
 
 #[test]
+fn nothing_is_wrong_where_records_end_in_portions() {
+    for seed in 0..60 {
+        let mut scenario = Scenario::new(seed, None);
+        scenario.setting.portion = Some(2);
+        let outcome = world::run(&scenario, seed, 400, false).unwrap();
+        if let Some(failure) = outcome.failure {
+            panic!("seed {seed}: {failure}");
+        }
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let digests = |seed| [0, 1].map(|_| run(seed, 300, None, false).unwrap().digest);
     for seed in 1..20 {

@@ -215,10 +215,8 @@ impl Store {
     /// while more has ended than one call removes.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if !self.garbage.is_empty() {
-            return Some(Instant::ZERO);
-        }
-        self.lifetimes.next()
+        let work = !self.garbage.is_empty() || self.records.has_spare() || self.owners.has_spare();
+        if work { Some(Instant::ZERO) } else { self.lifetimes.next() }
     }
 
     /// Removes records that have ended by now, and gives those to their heirs that have one: at most 128. Where
@@ -226,6 +224,8 @@ impl Store {
     /// the store have had their turn.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire(now);
+        self.records.free_some();
+        self.owners.free_some();
     }
 
     /// Whether there is [garbage](Self::take_garbage), or [somebody to be called](Self::take_woken).

@@ -62,6 +62,16 @@ impl Owners {
         self.holdings.len() - self.estates
     }
 
+    /// Whether [`free_some`](Self::free_some) is due.
+    pub(super) fn has_spare(&self) -> bool {
+        self.holdings.has_spare()
+    }
+
+    /// Frees some room that owners have left.
+    pub(super) fn free_some(&mut self) {
+        self.holdings.free_some();
+    }
+
     /// Where an owner is, if it has records or is connected.
     pub(super) fn find(&self, owner: Owner) -> Option<Slot> {
         self.holdings.find(owner)
@@ -210,17 +220,11 @@ impl Owners {
         let Some(added) = records.get_mut(record) else { return };
         added.owner = slot;
         let (pointer, cost, has_more) = (added.pointer, added.cost(), added.has_more);
+        let own_grace = if has_more { records.more(record).and_then(own_grace) } else { None };
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
         holdings.bytes += cost;
         holdings.records += 1;
-        if let Some(successor) = holdings.successor {
-            self.count(successor, |holdings| {
-                (holdings.bytes, holdings.records) = (holdings.bytes + cost, holdings.records + 1)
-            });
-        }
-        let own_grace = if has_more { records.more(record).and_then(own_grace) } else { None };
-        let Some(holdings) = self.holdings.get_mut(slot) else { return };
-        let is_late = holdings.present == 0;
+        let (is_late, successor) = (holdings.present == 0, holdings.successor);
         let kind = match own_grace {
             Some(grace) => {
                 self.own_grace.insert((slot, grace, pointer));
@@ -232,6 +236,12 @@ impl Owners {
         holdings.list(kind).push(record, records);
         if is_late {
             self.set_deadline(slot, record, then, lifetimes, records);
+        }
+        if let Some(successor) = successor {
+            self.count(successor, |holdings| {
+                holdings.bytes += cost;
+                holdings.records += 1;
+            });
         }
     }
 
@@ -257,9 +267,7 @@ impl Owners {
 
     /// A record is no longer its owner's.
     pub(super) fn remove(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
-        let Some(slot) = self.take_out(record, lifetimes, records) else { return };
-        let is_plain = |it: &Holdings| it.queued == Instant::NEVER && it.successor.is_none() && !it.is_idle();
-        if !self.holdings.get(slot).is_some_and(is_plain) {
+        if let Some((slot, true)) = self.take_out(record, lifetimes, records) {
             self.lose(slot, lifetimes);
         }
     }
@@ -277,8 +285,14 @@ impl Owners {
         self.drop_idle(slot, lifetimes);
     }
 
-    /// Takes a record from its owner, of whom all is known still; where that is.
-    fn take_out(&mut self, record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) -> Option<Slot> {
+    /// Takes a record from its owner, of whom all is known still: where that is, and whether it may be known that nothing is
+    /// left there.
+    fn take_out(
+        &mut self,
+        record: Slot,
+        lifetimes: &mut Lifetimes,
+        records: &mut Records,
+    ) -> Option<(Slot, bool)> {
         let removed = records.get(record)?;
         let (slot, cost, pointer, has_more) =
             (removed.owner, removed.cost(), removed.pointer, removed.has_more);
@@ -286,18 +300,21 @@ impl Owners {
         holdings.bytes -= cost;
         holdings.records -= 1;
         holdings.list_of(record).remove(record, records);
-        if let Some(successor) = holdings.successor {
-            self.count(successor, |holdings| {
-                (holdings.bytes, holdings.records) = (holdings.bytes - cost, holdings.records - 1)
-            });
-        }
+        let successor = holdings.successor;
+        let may_be_last = holdings.queued != Instant::NEVER || successor.is_some() || holdings.is_idle();
         if has_more {
             if let Some(grace) = records.more(record).and_then(own_grace) {
                 self.own_grace.remove(&(slot, grace, pointer));
             }
             clear_deadline(record, lifetimes, records);
         }
-        Some(slot)
+        if let Some(successor) = successor {
+            self.count(successor, |holdings| {
+                holdings.bytes -= cost;
+                holdings.records -= 1;
+            });
+        }
+        Some((slot, may_be_last))
     }
 
     /// A record is at another slot now.
@@ -421,3 +438,6 @@ fn clear_deadline(record: Slot, lifetimes: &mut Lifetimes, records: &mut Records
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

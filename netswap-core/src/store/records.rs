@@ -20,6 +20,9 @@ pub(super) struct Records {
     table: Table<Record>,
     more: Index<(Slot, Box<More>)>,
     hasher: FixedState,
+    /// How often a record was looked at.
+    #[cfg(test)]
+    pub(super) looks: core::cell::Cell<usize>,
     /// How many there may be.
     pub(super) most: usize,
 }
@@ -34,7 +37,14 @@ impl Named for Record {
 
 impl Records {
     pub(super) fn new(hasher: FixedState) -> Self {
-        Self { table: Table::new(hasher.clone()), more: Index::new(), hasher, most: MOST }
+        Self {
+            table: Table::new(hasher.clone()),
+            more: Index::new(),
+            hasher,
+            #[cfg(test)]
+            looks: core::cell::Cell::new(0),
+            most: MOST,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -51,10 +61,14 @@ impl Records {
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&Record> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         self.table.get(slot)
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Record> {
+        #[cfg(test)]
+        self.looks.set(self.looks.get() + 1);
         self.table.get_mut(slot)
     }
 
@@ -68,6 +82,16 @@ impl Records {
         let record = self.table.remove(slot)?;
         let more = record.has_more.then(|| self.forget(slot)).flatten();
         Some((record, more))
+    }
+
+    /// Whether [`free_some`](Self::free_some) is due.
+    pub(super) fn has_spare(&self) -> bool {
+        self.table.has_spare()
+    }
+
+    /// Frees some room that records have left.
+    pub(super) fn free_some(&mut self) {
+        self.table.free_some();
     }
 
     /// Whether [`shrink`](Self::shrink) is due.

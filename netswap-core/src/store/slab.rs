@@ -6,6 +6,9 @@ use core::num::NonZeroU32;
 /// About the bytes of a chunk.
 const CHUNK: usize = 48 * 1024;
 
+/// So many chunks of an empty slab are freed at a time.
+const FREED: usize = 16;
+
 /// So many slots are kept.
 const FEW: u32 = 8;
 
@@ -18,6 +21,8 @@ pub(super) struct Slot(NonZeroU32);
 #[derive(Debug)]
 pub(super) struct Slab<T> {
     chunks: Vec<Vec<Entry<T>>>,
+    /// Chunks that are to be freed: those of a slab that has become empty.
+    spare: Vec<Vec<Entry<T>>>,
     /// Slots, taken or free.
     used: u32,
     /// Slots that are taken.
@@ -54,7 +59,7 @@ impl<T> Slab<T> {
     };
 
     pub(super) fn new() -> Self {
-        Self { chunks: Vec::new(), used: 0, len: 0, free: None }
+        Self { chunks: Vec::new(), spare: Vec::new(), used: 0, len: 0, free: None }
     }
 
     /// The number of things.
@@ -96,7 +101,7 @@ impl<T> Slab<T> {
         slot
     }
 
-    /// Takes a thing out of its slot. With the last one goes all room but a chunk.
+    /// Takes a thing out of its slot. With the last one goes all room but a chunk, when it is [freed](Self::free_some).
     pub(super) fn remove(&mut self, slot: Slot) -> Option<T> {
         let next = self.free;
         let entry = self.entry(slot)?;
@@ -172,9 +177,22 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Whether there is room to be [freed](Self::free_some).
+    pub(super) fn has_spare(&self) -> bool {
+        !self.spare.is_empty()
+    }
+
+    /// Frees some of the room of a slab that has become empty: freeing a large one at once takes milliseconds.
+    pub(super) fn free_some(&mut self) {
+        self.spare.truncate(self.spare.len().saturating_sub(FREED));
+        if self.spare.is_empty() {
+            self.spare = Vec::new();
+        }
+    }
+
     /// Forgets the slots of what was removed, all of which is.
     fn clear(&mut self) {
-        self.chunks.truncate(1);
+        self.spare.extend(self.chunks.drain(1..));
         self.chunks.iter_mut().for_each(Vec::clear);
         self.chunks.shrink_to(1);
         self.used = 0;
@@ -243,6 +261,19 @@ mod tests {
         assert_eq!([1, 2].map(|n| slab.insert(large(n))), [one, two]);
         assert!(slab.remove(one).is_some() && slab.remove(two).is_some());
         assert_eq!(slab.insert(large(3)), two);
+    }
+
+    #[test]
+    fn the_room_of_an_empty_slab_is_freed_in_steps() {
+        let mut slab = Slab::new();
+        let slots: Vec<Slot> = (0..200).map(|n| slab.insert(large(n))).collect();
+        slots.iter().for_each(|slot| assert!(slab.remove(*slot).is_some()));
+        let mut spare = [49, 33, 17, 1].into_iter();
+        while slab.has_spare() {
+            assert_eq!(Some(slab.spare.len()), spare.next());
+            slab.free_some();
+        }
+        assert_eq!((spare.next(), slab.chunks.len(), slab.spare.capacity()), (None, 1, 0));
     }
 
     /// The free slots, which are the same from either end.

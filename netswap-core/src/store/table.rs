@@ -73,6 +73,16 @@ impl<T: Named> Table<T> {
         }
     }
 
+    /// Whether [`free_some`](Self::free_some) is due: all things were removed.
+    pub(super) fn has_spare(&self) -> bool {
+        self.slab.has_spare()
+    }
+
+    /// Frees some room.
+    pub(super) fn free_some(&mut self) {
+        self.slab.free_some();
+    }
+
     /// Whether [`shrink`](Self::shrink) is due.
     pub(super) fn is_sparse(&self) -> bool {
         self.slab.is_sparse()

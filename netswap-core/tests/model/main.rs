@@ -22,7 +22,7 @@ mod support;
 use proptest::test_runner::{Config, FileFailurePersistence};
 use proptest_state_machine::prop_state_machine;
 
-use machine::Machine;
+use machine::{InPortions, Machine};
 
 /// How many cases are played where the environment does not say.
 const CASES: u32 = 1500;
@@ -38,4 +38,11 @@ prop_state_machine! {
 
     #[test]
     fn the_core_does_what_a_naive_store_does(sequential 50..300 => Machine);
+}
+
+prop_state_machine! {
+    #![proptest_config(Config { cases: config().cases / 3, ..config() })]
+
+    #[test]
+    fn a_core_that_ends_records_in_portions_does_what_a_naive_store_does(sequential 50..300 => InPortions);
 }

@@ -81,6 +81,11 @@ impl World {
         Self { server, now: Instant::ZERO, clients: BTreeMap::new() }
     }
 
+    /// Has records end in portions of another size.
+    pub(crate) fn set_portion(&mut self, records: u32) {
+        self.server.set_portion(records);
+    }
+
     pub(crate) fn connect(&mut self, address: &str) -> Peer {
         self.try_connect(address).expect("the connection was dropped")
     }

@@ -101,8 +101,14 @@ impl Holdings {
 
     /// The list in which a record is; any, where it is at neither end of it.
     pub(super) fn list_of(&mut self, record: Slot) -> &mut List {
-        let at = self.lists.iter().position(|list| list.ends_with(record));
-        &mut self.lists[at.unwrap_or(0)]
+        let [ordinary, own_grace, late] = &mut self.lists;
+        if own_grace.ends_with(record) {
+            own_grace
+        } else if late.ends_with(record) {
+            late
+        } else {
+            ordinary
+        }
     }
 }
 
