@@ -2,7 +2,7 @@
 //! given.
 
 use std::{
-    process::ExitCode,
+    process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::{command, workspace::Workspace};
 
-/// How long a round looks in simulated time, and how long each fuzzer runs.
+/// How long a round looks in simulated time, and how long each fuzzer and random clients on each runtime run.
 const SLICE: Duration = Duration::from_secs(120);
 
 /// Cases of the model test in a round: a few minutes.
@@ -34,7 +34,8 @@ pub(crate) struct SoakArgs {
     no_sockets: bool,
 }
 
-/// Plays the long set, then rounds of simulation, model, recorded histories and fuzzing until the time is over.
+/// Plays the long set, then rounds of simulation, model, recorded histories, random clients and fuzzing until the time is
+/// over.
 ///
 /// # Errors
 ///
@@ -57,6 +58,7 @@ pub(crate) fn run(workspace: &Workspace, args: &SoakArgs) -> Result<ExitCode> {
         simulation(workspace, seed)?;
         model(workspace, seed)?;
         sockets(workspace, seed, &["--package=assurance", "--test=linearizability"])?;
+        random_clients(workspace, seed)?;
         if can_fuzz {
             FUZZERS.iter().try_for_each(|target| fuzz(workspace, target, seed))?;
         }
@@ -67,9 +69,20 @@ pub(crate) fn run(workspace: &Workspace, args: &SoakArgs) -> Result<ExitCode> {
 }
 
 fn sockets(workspace: &Workspace, seed: u64, what: &[&str]) -> Result<()> {
+    command::run(&mut long_tests(workspace, seed, what))
+}
+
+/// Clients that do anything, on each runtime in turn: resident memory stays below the bound that the server prints.
+fn random_clients(workspace: &Workspace, seed: u64) -> Result<()> {
+    let mut tests = long_tests(workspace, seed, &["--package=assurance", "--test=held", "random_clients"]);
+    command::run(tests.env("NETSWAP_ASSURANCE_SECONDS", SLICE.as_secs().to_string()))
+}
+
+fn long_tests(workspace: &Workspace, seed: u64, what: &[&str]) -> Command {
     let mut tests = workspace.cargo(["test", "--release", "--locked"]);
     tests.args(what).args(["--", "--nocapture"]);
-    command::run(tests.env("NETSWAP_ASSURANCE", "long").env("NETSWAP_ASSURANCE_SEED", seed.to_string()))
+    tests.env("NETSWAP_ASSURANCE", "long").env("NETSWAP_ASSURANCE_SEED", seed.to_string());
+    tests
 }
 
 fn simulation(workspace: &Workspace, seed: u64) -> Result<()> {

@@ -22,7 +22,7 @@ const ADDRESSES: usize = 20;
 
 /// `NETSWAP_ASSURANCE_SECONDS` is how long they go on.
 pub(crate) fn random_clients(adapter: Adapter) {
-    let length = seconds().unwrap_or(Duration::from_millis(quick_or_long(1500, 60_000)));
+    let length = seconds().unwrap_or(Duration::from_millis(quick_or_long(1000, 60_000)));
     let total = 64 * MIB;
     let limits = [("grace_ms", 300), ("connections", 50), ("places", 20_000), ("unfinished", 16 * MIB)];
     let beside = 20_000 * 512 + 20 * MIB + CLIENTS as u64 * MIB;

@@ -92,7 +92,7 @@ pub(crate) fn records_with_settings(adapter: Adapter) {
 
 pub(crate) fn records_given_to_unknown_owners(adapter: Adapter) {
     // A grace of their own keeps them while others are made; that they expire is all that can end them.
-    let grace = quick_or_long(6, 90);
+    let grace = quick_or_long(2, 90);
     let total = total_of(many(), 0);
     let mut held = Held::start(adapter, "records given to owners nobody knows", total, 0, &[SOON_GONE]);
     let mut giver = Raw::connect(loopback(1), held.server.address).unwrap();
@@ -118,7 +118,7 @@ pub(crate) fn owners_with_a_record_each(adapter: Adapter) {
     // Loopback addresses by the thousand; each connects, makes a record and leaves.
     let owners = quick_or_long(1500, 100_000);
     let total = total_of(owners, 64) + MIB;
-    let grace = ("grace_ms", quick_or_long(2000, 60_000));
+    let grace = ("grace_ms", quick_or_long(1000, 60_000));
     let mut held = Held::start(adapter, "owners with a record each", total, 0, &[grace]);
     for n in 0..owners {
         let mut owner = Raw::connect(loopback(2 + n), held.server.address).unwrap();

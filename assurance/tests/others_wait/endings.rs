@@ -1,9 +1,10 @@
 //! The end of a server.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::sync::PoisonError;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assurance::program::Serving;
 use assurance::raw::loopback;
@@ -11,7 +12,7 @@ use assurance::scale::{at_most, quick_or_long};
 use netswap_core::types::Access;
 use netswap_core::wire::Request;
 
-use crate::clients::{bytes, connect, create_many};
+use crate::clients::{bytes, connect, create_many, drain};
 use crate::{ALONE, MIB, start};
 
 /// What a server promises, and what a process needs beside it.
@@ -37,8 +38,20 @@ pub(crate) fn shutdown_beside_dear_requests(serving: Serving) {
         })
         .collect();
     thread::sleep(Duration::from_millis(100));
-    let took = server.end(Duration::from_secs(quick_or_long(10, 60)));
+    let patience = Duration::from_secs(quick_or_long(10, 60));
+    // They read: what is left of the time is the server's own.
+    let end = Instant::now() + patience;
+    let took = thread::scope(|scope| {
+        attackers.iter().for_each(|raw| {
+            scope.spawn(move || drain(&raw.0, end));
+        });
+        let took = server.end(patience);
+        attackers.iter().for_each(|raw| {
+            // Where the server has ended there is no connection any more.
+            let _ = raw.0.shutdown(Shutdown::Both);
+        });
+        took
+    });
     eprintln!("\n{}: shutdown beside dear requests: {took:?}", serving.name());
-    drop(attackers);
     assert!(took.is_some_and(|took| took <= at_most(PROMISED)), "{}: {took:?}", serving.name());
 }

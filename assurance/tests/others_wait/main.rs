@@ -20,7 +20,6 @@ use assurance::program::{Program, Serving};
 use assurance::scale::at_most;
 use assurance::waits::Waits;
 
-use endings::shutdown_beside_dear_requests;
 use records::{
     a_large_record_is_written_while_a_reply_holds_it, a_record_with_many_watches_is_written,
     gaps_are_filled_and_thrown_away, lists_are_refused, many_records_expire_at_once,
@@ -38,31 +37,40 @@ on_every_runtime!(
     many_records_go_to_an_heir_at_once,
     a_record_with_many_watches_is_written,
     many_small_reads_in_pipelines,
-    shutdown_beside_dear_requests,
 );
 
-// One thread, threads that do not share their connections, and a thread for each: what is dear to one request is the
-// store's, whatever drives it.
-mod requests_on {
-    use assurance::program::Serving;
-    use assurance::servers::Adapter::{Blocking, Smol, Tokio};
+/// What takes longest is tried on three: one thread, threads that do not share their connections, one for each connection.
+macro_rules! on_three_runtimes {
+    ($($test:ident),+ $(,)?) => {
+        $(
+            mod $test {
+                use assurance::program::Serving;
+                use assurance::servers::Adapter::{Blocking, Smol, Tokio};
 
-    use crate::requests::each_request_at_its_worst;
+                #[test]
+                fn tokio_1() {
+                    super::long::$test(Serving { adapter: Tokio, threads: 1 });
+                }
 
-    #[test]
-    fn tokio_1() {
-        each_request_at_its_worst(Serving { adapter: Tokio, threads: 1 });
-    }
+                #[test]
+                fn smol_2() {
+                    super::long::$test(Serving { adapter: Smol, threads: 2 });
+                }
 
-    #[test]
-    fn smol_2() {
-        each_request_at_its_worst(Serving { adapter: Smol, threads: 2 });
-    }
+                #[test]
+                fn blocking() {
+                    super::long::$test(Serving { adapter: Blocking, threads: 1 });
+                }
+            }
+        )+
+    };
+}
 
-    #[test]
-    fn blocking() {
-        each_request_at_its_worst(Serving { adapter: Blocking, threads: 1 });
-    }
+on_three_runtimes!(shutdown_beside_dear_requests, each_request_at_its_worst);
+
+mod long {
+    pub(crate) use crate::endings::shutdown_beside_dear_requests;
+    pub(crate) use crate::requests::each_request_at_its_worst;
 }
 
 const MIB: u64 = 1 << 20;

@@ -18,7 +18,7 @@ use crate::{MIB, judge, start};
 
 /// A million records, or fewer in every change.
 fn many() -> usize {
-    quick_or_long(100_000, 1_000_000)
+    quick_or_long(80_000, 1_000_000)
 }
 
 /// The total that holds many records with settings, whatever these count.
@@ -47,7 +47,7 @@ pub(crate) fn a_large_record_is_written_while_a_reply_holds_it(serving: Serving)
             let write = Request::WriteRange { pointer, offset: len as u32 - 1, data: vec![xid as u8] };
             [read, packets(1000 + xid, write), abort(xid)].concat()
         });
-        beside(server.address, attacker, copies.collect(), Duration::from_millis(quick_or_long(300, 4000)))
+        beside(server.address, attacker, copies.collect(), Duration::from_millis(quick_or_long(200, 4000)))
     });
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn gaps_are_filled_and_thrown_away(serving: Serving) {
         };
         let pairs = bytes((0..repeats).flat_map(|_| pair()));
         let other = Other::start(server.address);
-        let length = Duration::from_millis(quick_or_long(300, 4000));
+        let length = Duration::from_millis(quick_or_long(200, 4000));
         flood(vec![Flood { raw: attacker, bytes: pairs, again: false, reads: true }], length);
         other.stop()
     });
@@ -104,7 +104,7 @@ pub(crate) fn lists_are_refused(serving: Serving) {
         assert_eq!(owner.ask(Request::ListRecords).unwrap().code, 8, "there is no memory for it");
         let lists = bytes((0..repeats).map(|_| Request::ListRecords));
         let other = Other::start(server.address);
-        let length = Duration::from_millis(quick_or_long(300, 4000));
+        let length = Duration::from_millis(quick_or_long(200, 4000));
         flood(vec![Flood { raw: owner, bytes: lists, again: false, reads: true }], length);
         other.stop()
     });
@@ -141,7 +141,7 @@ fn many_end_at_once(serving: Serving, have_heir: bool) -> Waits {
     all(&mut owner, pointers.iter().map(lifetime));
     let other = Other::start(server.address);
     drop(owner);
-    thread::sleep(Duration::from_millis(quick_or_long(1300, 4000)));
+    thread::sleep(Duration::from_millis(quick_or_long(1150, 4000)));
     other.stop()
 }
 

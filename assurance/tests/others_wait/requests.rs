@@ -44,10 +44,10 @@ fn tried(server: SocketAddr, attack: Attack) -> Waits {
     let stage = Stage { server, kept: RefCell::default() };
     let floods = attack(&stage);
     let other = Other::start(server);
-    flood(floods, Duration::from_millis(quick_or_long(60, 1000)));
+    flood(floods, Duration::from_millis(quick_or_long(40, 1000)));
     // What is left under way, and the end of all records, are part of it.
     drop(stage);
-    thread::sleep(Duration::from_millis(quick_or_long(70, 500)));
+    thread::sleep(Duration::from_millis(quick_or_long(40, 500)));
     other.stop()
 }
 
