@@ -16,6 +16,7 @@ mod output;
 mod progress;
 mod ranges;
 mod records;
+mod resident;
 mod runtimes;
 mod serve;
 mod session;

@@ -12,6 +12,7 @@ use crate::args::{LimitArgs, Runtime, Serve};
 use crate::descriptors;
 use crate::failure::{Exit, Failure};
 use crate::output;
+use crate::resident;
 use crate::runtimes::{self, NotServed};
 use crate::signals::SignalThreads;
 
@@ -55,6 +56,9 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
         signals.stop(handle.clone());
         // That nobody reads the line is no reason not to serve.
         let _ = output::line(format_args!("netswap listening on {address}"));
+        if let Err(error) = resident::watch(handle.clone()) {
+            warn!(%error, "the memory of the process is not watched");
+        }
         running = Some(handle);
     };
     let served = match args.runtime {

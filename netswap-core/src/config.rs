@@ -216,6 +216,12 @@ impl Limits {
         self.places.saturating_mul(PLACE as u64)
     }
 
+    /// The most bytes that this number of places takes.
+    #[must_use]
+    pub fn places_held(&self, places: u64) -> u64 {
+        places.saturating_mul(PLACE as u64)
+    }
+
     /// The most bytes that one connection holds beside what the total and the places count: its output window, what was
     /// read of it and not yet handled, the places of its own.
     #[must_use]

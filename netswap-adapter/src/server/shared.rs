@@ -70,6 +70,12 @@ impl Shared {
     /// About the longest time that a sweep takes, however much is due.
     const SWEEP_TURN: Duration = Duration::from_micros(500);
 
+    /// Bytes that a process may have beside what its server holds: the program, its threads, what the allocator keeps ready.
+    const SPARE: u64 = 32 << 20;
+
+    /// Bytes of a connection that has little to do.
+    const CONNECTION: u64 = 4096;
+
     /// How long a server waits before it accepts again, after the system had no descriptor or no memory for a
     /// connection.
     pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -222,7 +228,11 @@ impl Shared {
             let now = self.now();
             let mut store = self.store();
             store.handle_timeout(now);
-            let next = store.poll_timeout().map(|next| next.saturating_since(now));
+            store.compact();
+            let next = match store.is_compacting() {
+                true => Some(Duration::ZERO),
+                false => store.poll_timeout().map(|next| next.saturating_since(now)),
+            };
             self.release(store);
             match next {
                 Some(Duration::ZERO) => {}
@@ -234,6 +244,21 @@ impl Shared {
                 return took;
             }
         }
+    }
+
+    /// See [`ServerHandle::note_resident`](super::ServerHandle::note_resident).
+    pub(super) fn note_resident(&self, resident: u64) -> bool {
+        let limits = &self.config.limits;
+        self.budget.stop_growth(resident > limits.memory_bound());
+        let mut store = self.store();
+        let connections = store.statistics().connections;
+        let held =
+            self.budget.used() + limits.places_held(self.budget.places()) + connections * Self::CONNECTION;
+        let beside = resident.saturating_sub(held);
+        if beside > held / 4 + Self::SPARE {
+            store.begin_compaction();
+        }
+        beside > held / 16 + Self::SPARE / 4
     }
 
     fn connect(&self, address: SocketAddr, now: Instant) -> Admission {

@@ -67,6 +67,12 @@ impl Chunk {
         here.map(|here| here.copy_from_slice(bytes)).is_some()
     }
 
+    /// The same at a new place.
+    pub(super) fn relocated(mut self) -> Self {
+        self.bytes = self.bytes.as_slice().to_vec();
+        self
+    }
+
     /// The bytes, without the zeros behind them.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -333,6 +333,35 @@ impl Kept {
         }
     }
 
+    /// Moves data that nobody else holds to a new place: all of it, or of a tree the chunks of one node, from an offset on.
+    /// Where it is to go on, if there is more.
+    pub(crate) fn relocate(&mut self, offset: usize) -> Option<usize> {
+        match core::mem::take(self) {
+            Self::Few(bytes) => {
+                *self = Self::Few(bytes.iter().copied().collect());
+                None
+            }
+            Self::Many(mut block) => {
+                let next = match Arc::get_mut(&mut block) {
+                    Some(Block::Tree(tree)) => tree.relocate(offset),
+                    Some(Block::Flat(flat)) => {
+                        flat.bytes = flat.bytes.as_slice().to_vec();
+                        None
+                    }
+                    None => None,
+                };
+                if next.is_none() {
+                    block = match Arc::try_unwrap(block) {
+                        Ok(block) => Arc::new(block),
+                        Err(shared) => shared,
+                    };
+                }
+                *self = Self::Many(block);
+                next
+            }
+        }
+    }
+
     /// The record ends: these bytes no longer count, unless somebody else holds them; they are given back to be dropped
     /// where it suits. Those of a tree count until then.
     pub(crate) fn let_go(mut self, budget: &Arc<Budget>) -> Data {

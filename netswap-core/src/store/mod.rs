@@ -4,6 +4,7 @@
 
 mod absences;
 mod check;
+mod compaction;
 mod counters;
 mod execute;
 mod index;
@@ -26,6 +27,7 @@ use core::net::IpAddr;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use compaction::Pass;
 pub use counters::{Counters, Statistics};
 use lifetimes::{Lifetimes, Mortal};
 use owners::Owners;
@@ -74,6 +76,7 @@ pub struct Store {
     counters: Counters,
     /// Large data that no record and no connection holds any more.
     garbage: Garbage,
+    compaction: Option<Pass>,
     /// Connections for which there is mail.
     woken: Vec<ConnectionId>,
 }
@@ -123,6 +126,7 @@ impl Store {
             pointers,
             counters: Counters::default(),
             garbage: Garbage::new(),
+            compaction: None,
             woken: Vec::new(),
             config: Arc::new(config),
         })

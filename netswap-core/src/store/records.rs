@@ -51,6 +51,11 @@ impl Records {
         self.table.len()
     }
 
+    /// The number of slots: those below it may be taken.
+    pub(super) fn slots(&self) -> u32 {
+        self.table.slots()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.len() >= self.most
     }

@@ -67,6 +67,11 @@ impl<T> Slab<T> {
         self.len as usize
     }
 
+    /// The number of slots, taken or free: those below it may be taken.
+    pub(super) fn slots(&self) -> u32 {
+        self.used
+    }
+
     /// Whether there are more than a few slots, of which less than half are taken: time to [shrink](Self::shrink).
     pub(super) fn is_sparse(&self) -> bool {
         self.used > FEW && self.len < self.used / 2

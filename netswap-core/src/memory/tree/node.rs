@@ -74,6 +74,25 @@ impl Child {
         }
     }
 
+    /// Moves a chunk, or a node with its chunks, to a new place, as far as nobody else holds them.
+    pub(super) fn relocate(&mut self) {
+        *self = match core::mem::replace(self, Self::Zeros) {
+            Self::Zeros => Self::Zeros,
+            Self::Chunk(chunk) => Self::Chunk(match Arc::try_unwrap(chunk) {
+                Ok(chunk) => Arc::new(chunk.relocated()),
+                Err(shared) => shared,
+            }),
+            Self::Node(node) => Self::Node(match Arc::try_unwrap(node) {
+                Ok(mut node) => {
+                    let chunks = node.children.iter_mut().filter(|child| matches!(child, Self::Chunk(_)));
+                    chunks.for_each(Self::relocate);
+                    Arc::new(node)
+                }
+                Err(shared) => shared,
+            }),
+        }
+    }
+
     /// Whether somebody beside the caller holds it.
     pub(super) fn is_shared(&self) -> bool {
         match self {

@@ -142,6 +142,28 @@ impl Tree {
         self.root = root;
     }
 
+    /// Moves the chunks of one node to new places, and the node, as far as no snapshot holds them: those at an offset. Where
+    /// the next node begins, if there is one.
+    pub(in crate::memory) fn relocate(&mut self, offset: usize) -> Option<usize> {
+        let span = self.span(1);
+        let mut root = core::mem::replace(&mut self.root, Child::Zeros);
+        self.relocate_below(&mut root, self.height, offset);
+        self.root = root;
+        let next = offset - offset % span + span;
+        (next < self.len()).then_some(next)
+    }
+
+    fn relocate_below(&self, child: &mut Child, level: u8, at: usize) {
+        if level <= 1 {
+            child.relocate();
+        } else if let Child::Node(node) = child
+            && let Some(node) = Arc::get_mut(node)
+        {
+            let span = self.span(level - 1);
+            self.relocate_below(&mut node.children[at / span], level - 1, at % span);
+        }
+    }
+
     /// Makes the tree at least `len` bytes long, and high enough for as many.
     pub(in crate::memory) fn grow(&mut self, len: usize, purse: &mut Purse) {
         while len > self.span(self.height) {
