@@ -22,11 +22,14 @@ pub(super) struct Index<T> {
     /// One less than the power of two that is next to the number of parts.
     mask: usize,
     len: usize,
+    /// The number of entries at which a part is added, and that below which one is taken away.
+    most: usize,
+    least: usize,
 }
 
 impl<T> Index<T> {
     pub(super) const fn new() -> Self {
-        Self { parts: Vec::new(), mask: 0, len: 0 }
+        Self { parts: Vec::new(), mask: 0, len: 0, most: 0, least: 0 }
     }
 
     #[cfg(test)]
@@ -47,7 +50,7 @@ impl<T> Index<T> {
 
     /// Adds an entry, which must not be there yet.
     pub(super) fn insert(&mut self, hash: u64, entry: T, hash_of: impl Fn(&T) -> u64) {
-        if self.len >= self.parts.len() * SHARE {
+        if self.len >= self.most {
             self.split(&hash_of);
         }
         let at = self.part_of(hash);
@@ -68,7 +71,7 @@ impl<T> Index<T> {
         let (removed, _) = part.find_entry(hash, is_it).ok()?.remove();
         give_back(part, &hash_of);
         self.len -= 1;
-        if self.parts.len() > 1 && self.len < self.parts.len() * (SHARE / 4) {
+        if self.len < self.least {
             self.merge(&hash_of);
         }
         Some(removed)
@@ -90,7 +93,7 @@ impl<T> Index<T> {
             give_back(old, hash_of);
         }
         self.parts.push(moved);
-        self.mask = mask;
+        self.resized(mask);
     }
 
     /// Takes the last part away; what was in it goes to the part that is responsible for it then.
@@ -99,7 +102,7 @@ impl<T> Index<T> {
         let Some(gone) = self.parts.pop() else { return };
         let left = self.parts.len();
         let heir = left & (self.mask >> 1);
-        self.mask = left.next_power_of_two() - 1;
+        self.resized(left.next_power_of_two() - 1);
         if let Some(part) = self.parts.get_mut(heir) {
             for entry in gone {
                 part.insert_unique(hash_of(&entry), entry, hash_of);
@@ -108,6 +111,13 @@ impl<T> Index<T> {
         if left < self.parts.capacity() / 4 {
             self.parts.shrink_to(2 * left);
         }
+    }
+
+    fn resized(&mut self, mask: usize) {
+        self.mask = mask;
+        let parts = self.parts.len();
+        self.most = parts * SHARE;
+        self.least = if parts > 1 { self.most / 4 } else { 0 };
     }
 
     #[inline]

@@ -73,6 +73,7 @@ impl Owners {
     }
 
     /// Where an owner is, if it has records or is connected.
+    #[inline(always)]
     pub(super) fn find(&self, owner: Owner) -> Option<Slot> {
         self.holdings.find(owner)
     }
@@ -246,6 +247,7 @@ impl Owners {
     }
 
     /// The grace of a record of an owner that is gone begins, for it alone.
+    #[inline(never)]
     fn set_deadline(
         &mut self,
         slot: Slot,
@@ -273,6 +275,7 @@ impl Owners {
     }
 
     /// An owner has lost a record: it may have nothing left that ends with its absence, or nothing at all.
+    #[inline(never)]
     fn lose(&mut self, slot: Slot, lifetimes: &mut Lifetimes) {
         if let Some(holdings) = self.holdings.get(slot)
             && holdings.queued != Instant::NEVER
@@ -392,6 +395,7 @@ impl Owners {
     }
 
     /// Changes what an owner's records count, where they are and wherever they may go.
+    #[cold]
     fn count(&mut self, slot: Slot, change: impl Fn(&mut Holdings)) {
         let mut at = Some(slot);
         while let Some(holdings) = at.and_then(|at| self.holdings.get_mut(at)) {
