@@ -76,3 +76,14 @@ fn the_room_of_many_owners_is_given_back_in_steps() {
     }
     assert!(calls > 1 && store.statistics().owners == 0, "{calls} calls");
 }
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn an_owner_and_a_deadline_take_little() {
+    use crate::store::lifetimes::Mortal;
+    use crate::store::record::More;
+    use crate::store::slab::Slot;
+
+    let sizes = [size_of::<super::Holdings>(), size_of::<More>(), size_of::<(Instant, Mortal)>()];
+    assert_eq!((sizes, size_of::<(Slot, u32, Pointer)>()), ([112, 104, 24], 16));
+}
