@@ -12,6 +12,13 @@ pub const MAX_RECORD: u32 = u32::MAX - 64;
 /// The bytes that every record counts beyond its data.
 pub const RECORD_OVERHEAD: usize = 128;
 
+/// The bytes that a record counts beside, where it has settings of its own, or a deadline of its own because it came to an
+/// owner that was gone: its entry in a table, and those in queues of what ends when.
+pub const SETTINGS_COST: usize = 384;
+
+/// The bytes that an owner counts that has records and no connection.
+pub const OWNER_COST: usize = 256;
+
 /// Refused connections that may be told so at one time; more are dropped without a word (docs/PROTOCOL.md §4.2).
 pub const MOST_TURNED_AWAY: u32 = 256;
 

@@ -5,7 +5,8 @@ use alloc::sync::Arc;
 use super::Budget;
 
 /// Bytes that a budget counts. They are released when this is dropped.
-pub(super) struct Charge {
+#[derive(Debug)]
+pub(crate) struct Charge {
     budget: Arc<Budget>,
     bytes: u32,
 }
@@ -26,6 +27,12 @@ pub(super) const fn taken(len: usize) -> usize {
 }
 
 impl Charge {
+    /// Counts bytes, beyond the limit where it must be: it was asked before, or nobody can be refused.
+    pub(crate) fn new(budget: &Arc<Budget>, bytes: usize) -> Self {
+        budget.total.force(bytes);
+        Self { budget: budget.clone(), bytes: bytes as u32 }
+    }
+
     /// Bytes that count.
     pub(super) fn bytes(&self) -> usize {
         self.bytes as usize

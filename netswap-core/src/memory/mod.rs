@@ -17,6 +17,7 @@ mod tree;
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+pub(crate) use charge::Charge;
 pub(crate) use chunk::CHUNK;
 pub use data::Data;
 pub(crate) use data::{FEW, Unread};

@@ -1,10 +1,10 @@
 //! What each operation does (docs/PROTOCOL.md §3).
 
 use super::Store;
-use super::record::{Record, cost};
+use super::record::{More, Record, cost};
 use super::slab::Slot;
 use super::standing::Read;
-use crate::config::RECORD_OVERHEAD;
+use crate::config::{RECORD_OVERHEAD, SETTINGS_COST};
 use crate::engine::{Engine, Execution, Incident, Peer, Post, Told};
 use crate::error::Refusal;
 use crate::memory::{Data, Garbage, Kept, Overrun, Payload};
@@ -121,7 +121,7 @@ impl Store {
                 Ok(Reply::Done)
             }
             Request::TakeoverRecord { .. } => self.give(slot?, caller, now),
-            Request::TransferRecord { owner, .. } => self.give(slot?, owner, now),
+            Request::TransferRecord { owner, .. } => self.transfer(slot?, owner, now),
             Request::SetLifetime { lifetime, .. } => self.set_lifetime(slot?, lifetime, now),
             Request::WatchRecord { push, .. } => self.watch(peer, xid, slot?, push).map(Reply::Watching),
             Request::RequestOwnership { .. } => {
@@ -209,6 +209,17 @@ impl Store {
         self.discard(old);
         self.announce_write(slot, None);
         Ok(Reply::Written(version))
+    }
+
+    /// TRANSFER_RECORD
+    fn transfer(&mut self, slot: Slot, to: Owner, now: Instant) -> Answer {
+        let owner = self.record(slot)?.owner;
+        if self.owners.get(owner) != Some(to) {
+            let counts = self.records.more(slot).is_some_and(More::counts);
+            let cost = self.owners.cost_of_coming(to);
+            self.budget.allow(cost.saturating_sub(if counts { SETTINGS_COST } else { 0 }))?;
+        }
+        self.give(slot, to, now)
     }
 
     /// Makes somebody the owner of a record (docs/PROTOCOL.md §6.5).

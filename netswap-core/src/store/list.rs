@@ -92,6 +92,7 @@ impl List {
 
 #[cfg(test)]
 mod tests {
+    use alloc::sync::Arc;
     use alloc::vec;
     use alloc::vec::Vec;
 
@@ -99,7 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::memory::Kept;
+    use crate::memory::{Budget, Kept};
     use crate::store::record::Record;
     use crate::types::{Access, Pointer, Version};
 
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn records_are_taken_out_anywhere() {
-        let mut records = Records::new(FixedState::with_seed(7));
+        let mut records = Records::new(FixedState::with_seed(7), Arc::new(Budget::new(1 << 30, 0, 0)));
         let all: Vec<Slot> = (1..=5).map(|n| insert(&mut records, n)).collect();
         let mut list = List::default();
         assert!(slots(&list, &records).is_empty());
@@ -143,7 +144,7 @@ mod tests {
         fn every_record_is_in_its_list(
             steps in proptest::collection::vec((0..3_usize, 0..5_usize, any::<prop::sample::Index>()), 0..200)
         ) {
-            let mut records = Records::new(FixedState::with_seed(7));
+            let mut records = Records::new(FixedState::with_seed(7), Arc::new(Budget::new(1 << 30, 0, 0)));
             let mut lists: [List; 3] = Default::default();
             let mut model: [Vec<Slot>; 3] = Default::default();
             for (n, (from, to, index)) in steps.into_iter().enumerate() {

@@ -111,13 +111,13 @@ impl Store {
         config.limits.check()?;
         let pointers = Pointers::new(config.seed);
         let hasher = FixedState::with_seed(pointers.hash_seed());
+        let limits = &config.limits;
+        let budget = Budget::new(limits.total, limits.unfinished, limits.places).with_chunk(config.chunk);
+        let budget = Arc::new(budget);
         Ok(Self {
-            budget: Arc::new(
-                Budget::new(config.limits.total, config.limits.unfinished, config.limits.places)
-                    .with_chunk(config.chunk),
-            ),
-            records: Records::new(hasher.clone()),
-            owners: Owners::new(hasher.clone(), config.times.grace),
+            records: Records::new(hasher.clone(), budget.clone()),
+            owners: Owners::new(hasher.clone(), config.times.grace, budget.clone()),
+            budget,
             connections: HashMap::with_hasher(hasher),
             last_connection: 0,
             turned_away: 0,

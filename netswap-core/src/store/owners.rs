@@ -10,6 +10,7 @@ mod estates;
 mod holdings;
 
 use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Unbounded};
 use core::time::Duration;
@@ -24,8 +25,9 @@ use super::record::{More, Record};
 use super::records::Records;
 use super::slab::Slot;
 use super::table::Table;
-use crate::config::Limits;
+use crate::config::{Limits, OWNER_COST, SETTINGS_COST};
 use crate::error::{Quota, Refusal};
+use crate::memory::Budget;
 use crate::time::Instant;
 use crate::types::{Owner, Pointer};
 
@@ -44,11 +46,13 @@ pub(super) struct Owners {
     /// Estates, and the number of the latest.
     estates: usize,
     last_estate: u32,
+    budget: Arc<Budget>,
 }
 
 impl Owners {
-    pub(super) fn new(hasher: FixedState, grace: Duration) -> Self {
+    pub(super) fn new(hasher: FixedState, grace: Duration, budget: Arc<Budget>) -> Self {
         Self {
+            budget,
             holdings: Table::new(hasher),
             own_grace: BTreeSet::new(),
             grace,
@@ -133,6 +137,15 @@ impl Owners {
         }
     }
 
+    /// What the server's memory counts more with a record that comes to an owner, beside the record itself.
+    pub(super) fn cost_of_coming(&self, owner: Owner) -> usize {
+        match self.find(owner).and_then(|slot| self.holdings.get(slot)) {
+            Some(holdings) if holdings.present > 0 => 0,
+            Some(_) => SETTINGS_COST,
+            None => SETTINGS_COST + OWNER_COST,
+        }
+    }
+
     /// Judges whether an owner, who may have nothing yet, may have `bytes` and `records` more.
     pub(super) fn allow(
         &self,
@@ -172,6 +185,7 @@ impl Owners {
         }
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
         holdings.connections += 1;
+        holdings.charge = None;
         holdings.present += 1;
         if holdings.present > 1 {
             return;
@@ -205,6 +219,7 @@ impl Owners {
         let Some(slot) = self.find(owner) else { return };
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
         holdings.connections -= 1;
+        holdings.count_absent(&self.budget);
         self.drop_idle(slot, lifetimes);
     }
 
@@ -225,6 +240,7 @@ impl Owners {
         let Some(holdings) = self.holdings.get_mut(slot) else { return };
         holdings.bytes += cost;
         holdings.records += 1;
+        holdings.count_absent(&self.budget);
         let (is_late, successor) = (holdings.present == 0, holdings.successor);
         let kind = match own_grace {
             Some(grace) => {

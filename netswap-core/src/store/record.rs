@@ -7,7 +7,7 @@ use super::slab::Slot;
 use super::standing::Standing;
 use crate::config::RECORD_OVERHEAD;
 use crate::error::Refusal;
-use crate::memory::Kept;
+use crate::memory::{Charge, Kept};
 use crate::time::Instant;
 use crate::types::{Access, Owner, Pointer, Version};
 
@@ -34,6 +34,8 @@ pub(super) struct More {
     pub(super) deadline: Option<Instant>,
     pub(super) settings: Settings,
     pub(super) standing: Standing,
+    /// What a deadline and settings count.
+    pub(super) charge: Option<Charge>,
 }
 
 /// How a record lives, other than records do by default (docs/PROTOCOL.md §6.4).
@@ -70,8 +72,13 @@ impl Record {
 }
 
 impl More {
+    /// Whether it counts in the server's memory. A watch or a waiting read does by its places.
+    pub(super) fn counts(&self) -> bool {
+        self.deadline.is_some() || self.settings != Settings::default()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.deadline.is_none() && self.settings == Settings::default() && self.standing.is_empty()
+        !self.counts() && self.standing.is_empty()
     }
 }
 

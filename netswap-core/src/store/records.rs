@@ -1,6 +1,7 @@
 //! All records, and what there is to know of few of them.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
@@ -9,6 +10,8 @@ use super::index::Index;
 use super::record::{More, Record};
 use super::slab::Slot;
 use super::table::{Named, Table};
+use crate::config::SETTINGS_COST;
+use crate::memory::{Budget, Charge};
 use crate::types::Pointer;
 
 /// The most records: their slots are 32 bits wide, and so are those of owners, of which not every one has a record.
@@ -17,6 +20,7 @@ const MOST: usize = 1 << 31;
 /// The records. What most of them do not have takes no room in them.
 #[derive(Debug)]
 pub(super) struct Records {
+    budget: Arc<Budget>,
     table: Table<Record>,
     more: Index<(Slot, Box<More>)>,
     hasher: FixedState,
@@ -36,8 +40,9 @@ impl Named for Record {
 }
 
 impl Records {
-    pub(super) fn new(hasher: FixedState) -> Self {
+    pub(super) fn new(hasher: FixedState, budget: Arc<Budget>) -> Self {
         Self {
+            budget,
             table: Table::new(hasher.clone()),
             more: Index::new(),
             hasher,
@@ -140,6 +145,7 @@ impl Records {
         if !record.has_more {
             let mut more = More::default();
             let done = change(record, &mut more);
+            charge(&mut more, &self.budget);
             record.has_more = !more.is_empty();
             if record.has_more {
                 self.remember(slot, Box::new(more));
@@ -148,6 +154,7 @@ impl Records {
         }
         let (_, more) = self.more.find_mut(self.hasher.hash_one(slot), |(it, _)| *it == slot)?;
         let done = change(record, more);
+        charge(more, &self.budget);
         record.has_more = !more.is_empty();
         if !record.has_more {
             self.forget(slot);
@@ -178,6 +185,15 @@ impl Records {
     }
 }
 
+/// Counts what a record has of settings and deadlines, or counts it no more.
+fn charge(more: &mut More, budget: &Arc<Budget>) {
+    if !more.counts() {
+        more.charge = None;
+    } else if more.charge.is_none() {
+        more.charge = Some(Charge::new(budget, SETTINGS_COST));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::collections::BTreeMap;
@@ -190,7 +206,7 @@ mod tests {
     use crate::types::{Access, Owner, Version};
 
     fn records() -> Records {
-        Records::new(FixedState::with_seed(7))
+        Records::new(FixedState::with_seed(7), Arc::new(Budget::new(1 << 30, 0, 0)))
     }
 
     fn insert(records: &mut Records, n: u64) -> Slot {

@@ -6,8 +6,9 @@ use core::time::Duration;
 use super::Store;
 use super::execute::Answer;
 use super::lifetimes::Mortal;
-use super::record::Settings;
+use super::record::{More, Settings};
 use super::slab::Slot;
+use crate::config::SETTINGS_COST;
 use crate::error::{Invalid, Refusal};
 use crate::time::Instant;
 use crate::types::Owner;
@@ -35,6 +36,10 @@ impl Store {
             ttl: ttl.map(|seconds| now + Duration::from_secs(seconds.get().into())),
             heir,
         };
+        let counts = self.records.more(slot).is_some_and(More::counts);
+        if !counts && settings != Settings::default() {
+            self.budget.allow(SETTINGS_COST)?;
+        }
         // Out of its owner's records and in again, so that its grace is what it would be from the beginning.
         self.owners.remove(slot, &mut self.lifetimes, &mut self.records);
         let lifetimes = &mut self.lifetimes;

@@ -1,11 +1,14 @@
 //! What there is to know of one owner, or of one estate.
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use super::super::lifetimes::{Lifetimes, Mortal};
 use super::super::list::List;
 use super::super::slab::Slot;
 use super::super::table::Named;
+use crate::config::OWNER_COST;
+use crate::memory::{Budget, Charge};
 use crate::time::Instant;
 use crate::types::{Owner, Pointer};
 
@@ -35,6 +38,8 @@ pub(super) struct Holdings {
     pub(super) predecessor: Option<Slot>,
     /// This is an estate: where those go that outlived the owner's absence until it [came](Self::came).
     pub(super) successor: Option<Slot>,
+    /// What the entry counts in the server's memory while it has records and no connection.
+    pub(super) charge: Option<Charge>,
 }
 
 /// How it is found when a record ends.
@@ -74,6 +79,15 @@ impl Holdings {
             passed: (0, Pointer(0)),
             predecessor: None,
             successor: None,
+            charge: None,
+        }
+    }
+
+    /// Counts the entry of an owner that has records and no connection.
+    #[inline]
+    pub(super) fn count_absent(&mut self, budget: &Arc<Budget>) {
+        if self.connections == 0 && self.records > 0 && self.charge.is_none() {
+            self.charge = Some(Charge::new(budget, OWNER_COST));
         }
     }
 
