@@ -6,22 +6,23 @@ mod incoming;
 mod requests;
 mod standing;
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Buf;
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use clocks::Clocks;
 use endings::{Ending, Stage};
 use incoming::{Incoming, State};
+pub(crate) use standing::Stand;
 
 use crate::config::Config;
 use crate::engine::{Engine, Incident, Peer};
 use crate::error::{Refusal, Violation};
 use crate::memory::{Budget, Data, Places};
+use crate::queue::Queue;
 use crate::time::Instant;
 use crate::types::Xid;
 use crate::wire::{Output, PacketReader, Reply};
@@ -59,9 +60,9 @@ pub struct Connection {
     /// Requests that the engine has not answered yet.
     executing: Vec<Xid>,
     /// Watches and waiting reads.
-    standing: HashSet<Xid, FixedState>,
+    standing: HashMap<Xid, Stand, FixedState>,
     /// Those watches that have news to be sent when there is room.
-    newsworthy: VecDeque<Xid>,
+    newsworthy: Queue<Xid>,
     /// What was read and must wait until replies have left.
     backlog: Vec<u8>,
     output: Output,
@@ -87,6 +88,7 @@ impl Connection {
     /// A connection that is served.
     #[must_use]
     pub fn new(peer: Peer, config: Arc<Config>, budget: Arc<Budget>) -> Self {
+        let hasher = config.hasher(peer.id.0);
         Self {
             peer,
             config,
@@ -94,14 +96,14 @@ impl Connection {
             budget,
             reader: PacketReader::default(),
             current: None,
-            incoming: HashMap::default(),
+            incoming: HashMap::with_hasher(hasher.clone()),
             discarding: 0,
             unfinished: 0,
             executing: Vec::new(),
-            standing: HashSet::default(),
-            newsworthy: VecDeque::new(),
+            standing: HashMap::with_hasher(hasher.clone()),
+            newsworthy: Queue::default(),
             backlog: Vec::new(),
-            output: Output::default(),
+            output: Output::new(hasher),
             stage: Stage::Open,
             last_word: None,
             departed: false,

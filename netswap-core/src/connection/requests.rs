@@ -195,7 +195,7 @@ impl Connection {
 
     /// The operation of a new message, if it may begin at all.
     fn opcode_of(&self, header: Header) -> Result<Option<Opcode>, Violation> {
-        if self.standing.contains(&header.xid) {
+        if self.standing.contains_key(&header.xid) {
             return Err(Violation::XidInUse);
         }
         let opcode = Opcode::from_u8(header.opcode);
@@ -331,7 +331,7 @@ impl Connection {
             Execution::Done(reply) => self.reply(xid, reply, engine),
             Execution::Later => self.executing.push(xid),
             Execution::Waiting => {
-                self.standing.insert(xid);
+                self.stand(xid);
                 self.hold_places();
             }
         }
@@ -341,7 +341,7 @@ impl Connection {
 
     pub(super) fn reply(&mut self, xid: Xid, reply: Reply<Data>, engine: &mut impl Engine) {
         if matches!(reply, Reply::Watching(_)) {
-            self.standing.insert(xid);
+            self.stand(xid);
             self.hold_places();
         }
         let message = match reply {
