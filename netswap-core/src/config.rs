@@ -257,6 +257,11 @@ impl Default for Portions {
     }
 }
 
+impl Portions {
+    /// So little at a time that tests with few of everything need several portions.
+    pub const SMALL: Self = Self { packets: 2 };
+}
+
 impl Config {
     /// The default times under these limits, with a key and a seed that the caller drew from a secret source.
     #[must_use]

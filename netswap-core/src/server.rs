@@ -145,6 +145,11 @@ impl Server {
             act(&mut connection, &mut roof);
             roof.deliver(now);
             connection.handle_mail(now, &mut roof);
+            while connection.has_work() {
+                connection.handle_work(now, &mut roof);
+                roof.deliver(now);
+                connection.handle_mail(now, &mut roof);
+            }
             self.connections.insert(id, connection);
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use bytes::BytesMut;
 use hashbrown::HashMap;
 
 use super::Connection;
@@ -79,7 +80,7 @@ impl Connection {
         self.unfinished = 0;
         self.standing = HashMap::with_hasher(self.standing.hasher().clone());
         self.newsworthy = Queue::default();
-        self.backlog = Vec::new();
+        self.backlog = BytesMut::new();
         self.clocks.packet_ended();
     }
 

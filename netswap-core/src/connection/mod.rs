@@ -9,7 +9,7 @@ mod standing;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
@@ -37,11 +37,12 @@ const PORTION: usize = 64;
 /// - what was read goes to [`handle_input`](Self::handle_input), the end of the stream to [`handle_eof`](Self::handle_eof);
 /// - [`output`](Self::output) holds what is to be written; what was written is told with [`sent`](Self::sent);
 /// - [`wants_read`](Self::wants_read) says whether to read: it is false while too many replies wait (docs/PROTOCOL.md §7.3);
+/// - [`has_work`](Self::has_work) says whether to call [`handle_work`](Self::handle_work), after others had their turn;
 /// - [`poll_timeout`](Self::poll_timeout) says when to call [`handle_timeout`](Self::handle_timeout);
 /// - [`phase`](Self::phase) says when to shut down the sending side and when to close the socket.
 ///
-/// State changes when bytes arrive: every request is handed to the [`Engine`] within the call that completed it. A
-/// connection that never gets its close is the engine's to forget: see [`Store::disconnect`](crate::store::Store::disconnect).
+/// State changes when bytes arrive: a request is handed to the [`Engine`] within the call that completed it, or, where many
+/// arrived at once, within the calls of [`handle_work`](Self::handle_work) that follow. A connection that never gets its close is the engine's to forget: see [`Store::disconnect`](crate::store::Store::disconnect).
 #[derive(Debug)]
 pub struct Connection {
     peer: Peer,
@@ -63,8 +64,10 @@ pub struct Connection {
     standing: HashMap<Xid, Stand, FixedState>,
     /// Those watches that have news to be sent when there is room.
     newsworthy: Queue<Xid>,
-    /// What was read and must wait until replies have left.
-    backlog: Vec<u8>,
+    /// What was read and must wait until replies have left, or for its turn.
+    backlog: BytesMut,
+    /// Packets that may be handled in this call.
+    turn: u32,
     output: Output,
     stage: Stage,
     /// What is said after everything else.
@@ -102,7 +105,8 @@ impl Connection {
             executing: Vec::new(),
             standing: HashMap::with_hasher(hasher.clone()),
             newsworthy: Queue::default(),
-            backlog: Vec::new(),
+            backlog: BytesMut::new(),
+            turn: 0,
             output: Output::new(hasher),
             stage: Stage::Open,
             last_word: None,
@@ -177,6 +181,7 @@ impl Connection {
         if self.stage != Stage::Open {
             return;
         }
+        self.turn = self.config.portions.packets;
         if self.backlog.is_empty() {
             let mut rest = input;
             self.read_packets(&mut rest, now, engine);
@@ -189,6 +194,22 @@ impl Connection {
         self.settle(now);
     }
 
+    /// Whether requests that were read wait for nothing but their turn: for a call of [`handle_work`](Self::handle_work).
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.backlog.is_empty() && self.is_reading_packets() && self.has_room()
+    }
+
+    /// Goes on with what was read. One call takes less than a millisecond, as each of the others does: others get their
+    /// turn before the next.
+    pub fn handle_work(&mut self, now: Instant, engine: &mut impl Engine) {
+        if self.has_work() {
+            self.turn = self.config.portions.packets;
+            self.read_backlog(now, engine);
+        }
+        self.settle(now);
+    }
+
     /// Takes note that so many bytes of [`output`](Self::output) were written.
     ///
     /// # Panics
@@ -198,6 +219,7 @@ impl Connection {
         self.output.advance(count);
         self.tell_news(engine);
         if !self.backlog.is_empty() {
+            self.turn = self.config.portions.packets;
             self.read_backlog(now, engine);
         }
         self.drop_garbage(engine);

@@ -5,6 +5,12 @@ use super::Connection;
 use crate::engine::{Engine, Mail, Post, Told};
 use crate::types::Xid;
 
+/// So much mail takes as long as a packet that is handled.
+const MAIL_OF_A_PACKET: usize = 8;
+
+/// So many watches with news that cannot be sent yet take as long as a packet that is handled.
+const NEWS_OF_A_PACKET: usize = 64;
+
 /// A watch or a waiting read: where it is in the queue of those that have news.
 #[derive(Debug, Default)]
 pub(crate) struct Stand {
@@ -55,6 +61,7 @@ impl Connection {
                 return;
             }
         };
+        self.spend(mail.len() / MAIL_OF_A_PACKET);
         for mail in mail {
             match mail {
                 Mail::Answer(xid, reply) => {
@@ -75,6 +82,10 @@ impl Connection {
 
     /// Sends the news of watches, of each only when its earlier ones have left: what happens meanwhile folds into one.
     pub(super) fn tell_news(&mut self, engine: &mut impl Engine) {
+        if self.newsworthy.is_empty() {
+            return;
+        }
+        self.spend(self.newsworthy.len() / NEWS_OF_A_PACKET);
         for _ in 0..self.newsworthy.len() {
             let Some(room) = self.room_for_news() else { break };
             let Some(&mut xid) = self.newsworthy.front_mut() else { break };
