@@ -249,17 +249,19 @@ impl Limits {
 pub struct Portions {
     /// Packets that a connection handles in one call.
     pub packets: u32,
+    /// Records of a list that are collected, or put in order, in one call.
+    pub records: usize,
 }
 
 impl Default for Portions {
     fn default() -> Self {
-        Self { packets: 256 }
+        Self { packets: 256, records: 2048 }
     }
 }
 
 impl Portions {
     /// So little at a time that tests with few of everything need several portions.
-    pub const SMALL: Self = Self { packets: 2 };
+    pub const SMALL: Self = Self { packets: 2, records: 3 };
 }
 
 impl Config {

@@ -5,9 +5,11 @@ mod support;
 
 use bytes::Buf;
 use netswap_core::connection::{Connection, Phase};
-use netswap_core::engine::Engine;
+use netswap_core::engine::{Engine, Execution};
 use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
+use netswap_core::types::{Access, Pointer, Xid};
+use netswap_core::wire::{Reply, Request};
 use support::wire::{self, Assembler, Message, abort, op, packets, pattern, ping, request};
 
 /// A connection and the store, without anybody who drives them.
@@ -170,14 +172,169 @@ fn others_requests_come_between() {
     bench.send(&creates);
     let mut records = vec![bench.store.statistics().records];
     while bench.connection.has_work() {
-        bench.store.execute(
-            other,
-            netswap_core::types::Xid(1),
-            netswap_core::wire::Request::ReserveRecord { access: netswap_core::types::Access::empty() },
-            NOW,
-        );
+        bench.store.execute(other, Xid(1), Request::ReserveRecord { access: Access::empty() }, NOW);
         bench.work();
         records.push(bench.store.statistics().records);
     }
     assert_eq!(records, [2, 5, 8, 10]);
+}
+
+/// Creates records with requests of a client.
+fn create(bench: &mut Bench, count: u32) -> Vec<u64> {
+    let mut created = Vec::new();
+    for _ in 0..count {
+        let peer = bench.connection.peer();
+        let request = Request::ReserveRecord { access: Access::TAKEOVER };
+        match bench.store.execute(peer, Xid(0), request, NOW) {
+            Execution::Done(Reply::Created(pointer)) => created.push(pointer.0),
+            other => panic!("{other:?}"),
+        }
+    }
+    created
+}
+
+fn listed(reply: &Message) -> Vec<u64> {
+    assert_eq!((reply.code, reply.access), (0, 0));
+    reply.payload.chunks_exact(8).map(|bytes| u64::from_be_bytes(bytes.try_into().unwrap())).collect()
+}
+
+fn list(xid: u32) -> Vec<u8> {
+    request(xid, op::LIST, 0, [])
+}
+
+#[test]
+fn a_long_list_is_made_in_portions_and_nothing_else_of_its_connection_meanwhile() {
+    let mut bench = bench(256);
+    // An empty list leaves nothing behind.
+    bench.send(list(0));
+    assert_eq!(bench.replies(), [wire::ok(0, [])]);
+    bench.connection.sent(10, NOW, &mut bench.store);
+    let mut all = create(&mut bench, 20_000);
+    bench.send([list(1), ping(2, "x")].concat());
+    let mut portions = 0;
+    while bench.connection.has_work() {
+        assert_eq!((bench.pings(), bench.connection.wants_read()), (0, false));
+        portions += 1;
+        bench.work();
+        if bench.pings() > 0 {
+            break;
+        }
+    }
+    // 10 portions are collected and put in order, then comes the other request.
+    assert_eq!(portions, 2 * 10 + 1);
+    assert!(!bench.connection.has_work() && bench.connection.wants_read());
+    let mut replies = Vec::new();
+    while bench.connection.output().has_remaining() {
+        replies.extend(bench.replies());
+        let sent = bench.connection.output().window_len();
+        bench.connection.sent(sent, NOW, &mut bench.store);
+    }
+    replies.sort_by_key(|reply| reply.xid);
+    all.sort_unstable();
+    assert_eq!((replies.len(), listed(&replies[0])), (2, all));
+    assert_eq!(bench.store.budget().used(), 20_000 * 128);
+}
+
+#[test]
+fn a_list_has_every_record_that_was_there_all_the_time_once() {
+    for step in 0..40 {
+        let mut bench = bench(256);
+        let before = create(&mut bench, 6000);
+        let peer = bench.connection.peer();
+        let Admission::Served(other) = bench.store.connect([127, 0, 0, 2].into(), NOW) else { panic!() };
+        bench.send(list(1));
+        let (mut came, mut went) = (Vec::new(), Vec::new());
+        let mut act = |bench: &mut Bench, number: usize| {
+            let mut execute = |peer, request| {
+                let done = bench.store.execute(peer, Xid(7), request, NOW);
+                assert!(matches!(done, Execution::Done(Reply::Done)), "{done:?}");
+            };
+            // Some end, some go to another owner, of which some come back; slots move when few are left.
+            let pointer = |at: usize| Pointer(before[(number * 997 + at * step) % before.len()]);
+            for at in 0..100 {
+                let gone = pointer(at);
+                if went.contains(&gone.0) {
+                    continue;
+                }
+                went.push(gone.0);
+                match at % 3 {
+                    0 => execute(peer, Request::DeleteRecord { pointer: gone }),
+                    1 => execute(other, Request::TakeoverRecord { pointer: gone }),
+                    _ => {
+                        execute(other, Request::TakeoverRecord { pointer: gone });
+                        execute(other, Request::TransferRecord { pointer: gone, owner: peer.owner });
+                    }
+                }
+            }
+            came.extend(create(bench, 50));
+        };
+        let mut number = 0;
+        while bench.connection.has_work() {
+            act(&mut bench, number);
+            number += 1;
+            bench.work();
+        }
+        let replies = bench.replies();
+        let found = listed(&replies[0]);
+        assert!(number > 5 && found.is_sorted_by(|one, next| one < next), "{number} steps");
+        let missing = before.iter().filter(|it| !went.contains(it) && found.binary_search(it).is_err());
+        assert_eq!(missing.count(), 0);
+        assert!(found.iter().all(|it| before.contains(it) || came.contains(it)));
+    }
+}
+
+#[test]
+fn a_list_for_which_there_is_no_memory_is_refused_before_it_is_made() {
+    let mut bench = bench(256);
+    create(&mut bench, 5000);
+    let free = 5000 * 8 - 1;
+    let used = bench.store.budget().used();
+    bench.store.budget().charge((1 << 30) - used as usize - free).unwrap();
+    bench.send(list(1));
+    assert!(!bench.connection.has_work());
+    assert_eq!(bench.replies(), [wire::quota(1, 1, 1 << 30)]);
+    bench.store.budget().release(1);
+    // It fits now, and none is left of the other.
+    bench.send(list(2));
+    assert_eq!(bench.store.budget().used(), 1 << 30);
+    while bench.connection.has_work() {
+        bench.work();
+    }
+    assert_eq!(bench.store.statistics().counters.quota(netswap_core::error::Quota::ServerMemory), 1);
+}
+
+#[test]
+fn an_end_waits_for_a_list_and_a_loss_does_not() {
+    for shutdown in [false, true] {
+        let mut bench = bench(256);
+        let mut all = create(&mut bench, 3000);
+        bench.send(list(1));
+        bench.work();
+        if shutdown {
+            bench.connection.handle_shutdown(NOW);
+        } else {
+            bench.connection.handle_eof(NOW, &mut bench.store);
+        }
+        assert_eq!(bench.connection.phase(), Phase::Open);
+        while bench.connection.has_work() {
+            bench.work();
+        }
+        all.sort_unstable();
+        assert_eq!(listed(&bench.replies()[0]), all);
+        let left = bench.connection.output().remaining();
+        bench.connection.sent(left, NOW, &mut bench.store);
+        let ended = if shutdown { Phase::Draining } else { Phase::Closed };
+        assert_eq!((bench.connection.phase(), bench.store.budget().used()), (ended, 3000 * 128));
+    }
+    let mut bench = bench(256);
+    create(&mut bench, 3000);
+    bench.send(list(1));
+    bench.work();
+    bench.work();
+    let peer = bench.connection.peer();
+    assert_eq!(bench.store.budget().used(), 3000 * 128 + 3000 * 8);
+    bench.store.disconnect(peer.id, NOW);
+    let Bench { store, connection, .. } = bench;
+    drop(connection);
+    assert_eq!(store.budget().used(), 3000 * 128);
 }

@@ -42,6 +42,7 @@ impl Connection {
     pub(super) fn give_up(&mut self, incident: Incident, now: Instant, engine: &mut impl Engine) {
         engine.note(incident);
         self.depart(now, engine);
+        self.listing = None;
         self.drop_unfinished();
         self.output.cancel_all();
         self.stage = Stage::Closed;
@@ -88,6 +89,7 @@ impl Connection {
     pub(super) fn settle(&mut self, now: Instant) {
         if let Stage::Ending(ending) = self.stage
             && self.backlog.is_empty()
+            && self.listing.is_none()
         {
             self.end(ending);
         }

@@ -3,9 +3,11 @@
 mod clocks;
 mod endings;
 mod incoming;
+mod listing;
 mod requests;
 mod standing;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -16,6 +18,7 @@ use hashbrown::HashMap;
 use clocks::Clocks;
 use endings::{Ending, Stage};
 use incoming::{Incoming, State};
+use listing::Listing;
 pub(crate) use standing::Stand;
 
 use crate::config::Config;
@@ -58,6 +61,8 @@ pub struct Connection {
     discarding: u32,
     /// What all these count as unfinished.
     unfinished: u64,
+    /// A list of many records that is being made.
+    listing: Option<Box<Listing>>,
     /// Requests that the engine has not answered yet.
     executing: Vec<Xid>,
     /// Watches and waiting reads.
@@ -102,6 +107,7 @@ impl Connection {
             incoming: HashMap::with_hasher(hasher.clone()),
             discarding: 0,
             unfinished: 0,
+            listing: None,
             executing: Vec::new(),
             standing: HashMap::with_hasher(hasher.clone()),
             newsworthy: Queue::default(),
@@ -158,7 +164,7 @@ impl Connection {
     #[must_use]
     pub fn wants_read(&self) -> bool {
         match self.stage {
-            Stage::Open => self.backlog.is_empty() && self.has_room(),
+            Stage::Open => self.backlog.is_empty() && self.listing.is_none() && self.has_room(),
             // What a client still sends is drained, or it could not get to reading what it is told.
             Stage::Flushing { linger } => linger,
             Stage::Lingering { .. } => true,
@@ -181,9 +187,9 @@ impl Connection {
         if self.stage != Stage::Open {
             return;
         }
-        self.turn = self.config.portions.packets;
-        if self.backlog.is_empty() {
+        if self.backlog.is_empty() && self.listing.is_none() {
             let mut rest = input;
+            self.turn = self.config.portions.packets;
             self.read_packets(&mut rest, now, engine);
             self.backlog.extend_from_slice(rest);
         } else {
@@ -194,17 +200,18 @@ impl Connection {
         self.settle(now);
     }
 
-    /// Whether requests that were read wait for nothing but their turn: for a call of [`handle_work`](Self::handle_work).
+    /// Whether requests that were read, or a list that is being made, wait for nothing but their turn: for a call of [`handle_work`](Self::handle_work).
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.backlog.is_empty() && self.is_reading_packets() && self.has_room()
+        self.is_listing() || (!self.backlog.is_empty() && self.is_reading_packets() && self.has_room())
     }
 
     /// Goes on with what was read. One call takes less than a millisecond, as each of the others does: others get their
     /// turn before the next.
     pub fn handle_work(&mut self, now: Instant, engine: &mut impl Engine) {
-        if self.has_work() {
-            self.turn = self.config.portions.packets;
+        if self.is_listing() {
+            self.continue_list(now, engine);
+        } else if self.has_work() {
             self.read_backlog(now, engine);
         }
         self.settle(now);
@@ -219,7 +226,6 @@ impl Connection {
         self.output.advance(count);
         self.tell_news(engine);
         if !self.backlog.is_empty() {
-            self.turn = self.config.portions.packets;
             self.read_backlog(now, engine);
         }
         self.drop_garbage(engine);

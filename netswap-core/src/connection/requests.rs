@@ -86,6 +86,10 @@ impl Connection {
     }
 
     pub(super) fn read_backlog(&mut self, now: Instant, engine: &mut impl Engine) {
+        if self.listing.is_some() {
+            return;
+        }
+        self.turn = self.config.portions.packets;
         let backlog = core::mem::take(&mut self.backlog);
         let mut rest = &backlog[..];
         self.read_packets(&mut rest, now, engine);
@@ -357,6 +361,7 @@ impl Connection {
             self.hold_places();
         }
         let message = match reply {
+            Reply::Pointers(pointers) if pointers.is_empty() => return self.begin_list(xid, engine),
             Reply::Pointers(pointers) => self.list(pointers).unwrap_or_else(|refusal| {
                 // The request itself was counted when it was carried out.
                 engine.note(Incident::Refused(None, refusal));

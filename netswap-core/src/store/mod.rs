@@ -10,6 +10,7 @@ mod execute;
 mod index;
 mod lifetimes;
 mod list;
+mod listing;
 mod owners;
 mod pointers;
 mod ranges;
