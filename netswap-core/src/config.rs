@@ -1,6 +1,10 @@
 //! What a server is told at its start: limits, times, keys (docs/PROTOCOL.md §7).
 
+use core::hash::Hasher;
 use core::time::Duration;
+
+use foldhash::fast::FixedState;
+use siphasher::sip::SipHasher24;
 
 use crate::identity::IdentityKey;
 use crate::memory::CHUNK;
@@ -55,6 +59,9 @@ pub struct Config {
     /// Bytes of the chunks of large records: less than usual for tests with many chunks.
     #[doc(hidden)]
     pub chunk: usize,
+    /// How much is done at a time.
+    #[doc(hidden)]
+    pub portions: Portions,
 }
 
 /// The limits of a server (docs/PROTOCOL.md §7). Nothing is unlimited by being 0; what may be unlimited is an `Option`.
@@ -243,16 +250,48 @@ impl Limits {
     }
 }
 
+/// How much is done at a time, so that no call takes longer than a millisecond. Only tests change it.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Portions {
+    /// Packets that a connection handles in one call.
+    pub packets: u32,
+    /// Records of a list that are collected, or put in order, in one call.
+    pub records: usize,
+}
+
+impl Default for Portions {
+    fn default() -> Self {
+        Self { packets: 256, records: 2048 }
+    }
+}
+
+impl Portions {
+    /// So little at a time that tests with few of everything need several portions.
+    pub const SMALL: Self = Self { packets: 2, records: 3 };
+}
+
 impl Config {
     /// The default times under these limits, with a key and a seed that the caller drew from a secret source.
     #[must_use]
     pub fn new(limits: Limits, identity_key: IdentityKey, seed: [u8; 32]) -> Self {
-        Self { limits, times: Times::default(), identity_key, seed, chunk: CHUNK }
+        let portions = Portions::default();
+        Self { limits, times: Times::default(), identity_key, seed, chunk: CHUNK, portions }
+    }
+
+    /// The hasher of a connection's tables, whose keys its client chooses: it is as secret as the seed.
+    pub(crate) fn hasher(&self, connection: u64) -> FixedState {
+        let key = self.seed.first_chunk().copied().unwrap_or_default();
+        let mut hasher = SipHasher24::new_with_key(&key);
+        hasher.write_u64(connection);
+        FixedState::with_seed(hasher.finish())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::hash::BuildHasher;
+
     use super::*;
 
     #[test]
@@ -284,6 +323,15 @@ mod tests {
         assert_eq!(unwatched.check(), Ok(()));
         let largest = Limits { record: MAX_RECORD, total: 1 << 40, ..limits.clone() };
         assert_eq!(largest.check(), Ok(()));
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_seed_and_the_connection() {
+        let config = |seed| Config::new(Limits::new(1 << 20), IdentityKey([0; 16]), [seed; 32]);
+        let hash = |seed, connection| config(seed).hasher(connection).hash_one(crate::types::Xid(7));
+        assert_eq!(hash(1, 2), hash(1, 2));
+        assert!(hash(1, 2) != hash(1, 3) && hash(1, 2) != hash(4, 2));
+        assert_ne!(hash(0, 0), FixedState::default().hash_one(crate::types::Xid(7)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use core::{fmt, option};
 use crate::error::{Refusal, Violation};
 use crate::memory::{Data, Garbage, Payload};
 use crate::time::Instant;
-use crate::types::{Owner, Xid};
+use crate::types::{Owner, Pointer, Xid};
 use crate::wire::{Notification, Opcode, Reply, Request};
 
 /// A connection's number; never used twice in a server's life.
@@ -59,6 +59,24 @@ pub trait Engine {
     /// Gives up a watch or a waiting read.
     fn forget(&mut self, peer: Peer, xid: Xid);
 
+    /// Begins to list the records of the peer's owner: how many they are now, and where to begin. Asked where the reply to a
+    /// LIST_RECORDS has no pointer: either there is none, or there are so many that they are to be taken in portions.
+    fn begin_list(&mut self, _peer: Peer) -> (u64, ListCursor) {
+        (0, ListCursor(0))
+    }
+
+    /// Adds the next portion of the records to be listed, in no order; where to go on, if there may be more. Every record
+    /// that is the owner's from the beginning to the end comes, perhaps twice.
+    fn continue_list(
+        &mut self,
+        _peer: Peer,
+        _cursor: ListCursor,
+        _pointers: &mut Vec<Pointer>,
+        _now: Instant,
+    ) -> Option<ListCursor> {
+        None
+    }
+
     /// The connection has come to its end and no longer keeps its owner's records alive.
     fn depart(&mut self, peer: Peer, now: Instant);
 
@@ -70,6 +88,10 @@ pub trait Engine {
     /// Something happened that the connection dealt with alone, for the counters.
     fn note(&mut self, incident: Incident);
 }
+
+/// How far a list of records has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListCursor(pub u32);
 
 /// What becomes of a request.
 #[derive(Debug)]

@@ -18,6 +18,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod client;
 pub mod config;
@@ -26,6 +28,7 @@ pub mod engine;
 pub mod error;
 pub mod identity;
 pub mod memory;
+mod queue;
 pub mod server;
 pub mod store;
 pub mod time;

@@ -9,12 +9,12 @@ use hashbrown::HashMap;
 
 use crate::config::{Config, ConfigError};
 use crate::connection::{Connection, Phase};
-use crate::engine::{ConnectionId, Engine, Execution, Incident, Peer, Post, Told};
+use crate::engine::{ConnectionId, Engine, Execution, Incident, ListCursor, Peer, Post, Told};
 use crate::error::Refusal;
 use crate::memory::{Budget, Garbage, Payload};
 use crate::store::{Admission, Store};
 use crate::time::{Instant, earlier};
-use crate::types::Xid;
+use crate::types::{Pointer, Xid};
 use crate::wire::{Output, Request};
 
 /// A whole server without its sockets.
@@ -145,6 +145,11 @@ impl Server {
             act(&mut connection, &mut roof);
             roof.deliver(now);
             connection.handle_mail(now, &mut roof);
+            while connection.has_work() {
+                connection.handle_work(now, &mut roof);
+                roof.deliver(now);
+                connection.handle_mail(now, &mut roof);
+            }
             self.connections.insert(id, connection);
         }
     }
@@ -195,6 +200,20 @@ impl Engine for Roof<'_> {
 
     fn forget(&mut self, peer: Peer, xid: Xid) {
         Engine::forget(self.store, peer, xid);
+    }
+
+    fn begin_list(&mut self, peer: Peer) -> (u64, ListCursor) {
+        Engine::begin_list(self.store, peer)
+    }
+
+    fn continue_list(
+        &mut self,
+        peer: Peer,
+        cursor: ListCursor,
+        pointers: &mut Vec<Pointer>,
+        now: Instant,
+    ) -> Option<ListCursor> {
+        Engine::continue_list(self.store, peer, cursor, pointers, now)
     }
 
     fn depart(&mut self, peer: Peer, now: Instant) {

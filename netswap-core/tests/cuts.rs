@@ -5,11 +5,12 @@ mod support;
 #[path = "support/transcript.rs"]
 mod transcript;
 
+use netswap_core::config::Portions;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use support::wire::{self, FULL, abort, header, op, packets, pattern, ping, request};
-use transcript::{Choice, Event, build, replay};
+use transcript::{Choice, Event, build, replay, replay_in_portions};
 
 /// Transcripts that are short enough to be cut at every byte.
 fn short() -> Vec<(&'static str, Vec<Event>)> {
@@ -145,6 +146,8 @@ fn a_short_transcript_may_be_cut_anywhere() {
         assert!(whole.outputs.iter().any(|output| !output.is_empty()), "{name}: nothing is said");
         let single = replay(&events, |bytes| vec![1; bytes.len()]);
         assert!(whole == single, "{name}, byte by byte: {single:#?}, but whole: {whole:#?}");
+        let portions = replay_in_portions(&events, Portions::SMALL, |bytes| vec![bytes.len()]);
+        assert!(whole == portions, "{name}, in portions: {portions:#?}, but at once: {whole:#?}");
         let longest = events.iter().map(Event::input_len).max().unwrap_or(0);
         for cut in 1..longest {
             let halves = replay(&events, |bytes| {
@@ -168,6 +171,8 @@ proptest! {
         let whole = replay(&events, |bytes| vec![bytes.len()]);
         let single = replay(&events, |bytes| vec![1; bytes.len()]);
         prop_assert!(whole == single, "byte by byte: {single:#?}, but whole: {whole:#?}");
+        let portions = replay_in_portions(&events, Portions::SMALL, |bytes| vec![bytes.len()]);
+        prop_assert!(whole == portions, "in portions: {portions:#?}, but at once: {whole:#?}");
         for cut in cuts {
             let mut sizes = cut.iter().copied().cycle();
             let pieces = replay(&events, |bytes| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use netswap_core::client;
-use netswap_core::config::{Config, Limits};
+use netswap_core::config::{Config, Limits, Portions};
 use netswap_core::identity::IdentityKey;
 use netswap_core::types::Xid;
 
@@ -69,6 +69,9 @@ impl Scenario {
         config.times.grace = Duration::from_millis([0, 1, 5000, 20_000, 300_000][random.usize(0..5)]);
         config.times.slow = Duration::from_secs([2, 5, 30][random.usize(0..3)]);
         config.times.longest = Duration::from_secs([60, 3600][random.usize(0..2)]);
+        if config.seed[0].is_multiple_of(2) {
+            config.portions = Portions::SMALL;
+        }
         let client = client::Config {
             max_reply: 1 << 30,
             max_transactions: (config.limits.unfinished_requests as usize).min(64),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use netswap_core::client::{Client, Config as ClientConfig, Event, Failure, Options, Replica};
-use netswap_core::config::{Config, Limits};
+use netswap_core::config::{Config, Limits, Portions};
 use netswap_core::connection::Phase;
 use netswap_core::engine::Peer;
 use netswap_core::identity::IdentityKey;
@@ -93,8 +93,11 @@ impl World {
         limits.connection_unfinished = [30_000, 60_000][usize::from(choice >> 1 & 1)];
         limits.queued_replies = [4, 1024][usize::from(choice >> 2 & 1)];
         limits.watches = 5;
-        let server =
-            Server::new(Config::new(limits, IdentityKey([1; 16]), [2; 32])).expect("limits that can be kept");
+        let mut config = Config::new(limits, IdentityKey([1; 16]), [2; 32]);
+        if choice >> 3 & 1 == 0 {
+            config.portions = Portions::SMALL;
+        }
+        let server = Server::new(config).expect("limits that can be kept");
         let mut world =
             Self { server, now: Instant::ZERO, ends: Vec::new(), pointers: vec![Pointer(99)], faulty };
         for address in ADDRESSES {

@@ -92,6 +92,10 @@ impl<T: Transport> Connection<T> {
             if self.machine.phase() == Phase::Closed {
                 return Poll::Ready(Ok(()));
             }
+            if self.machine.has_work() {
+                // For its next turn.
+                break;
+            }
             if self.attendance.shared.is_stopping() && self.last_reads > 0 {
                 let reads_on = moved.is_some() && self.attendance.shared.executes();
                 self.last_reads = if reads_on { self.last_reads - 1 } else { 0 };
@@ -114,6 +118,11 @@ impl<T: Transport> Connection<T> {
             let shared = &self.attendance.shared;
             self.machine.handle_mail(shared.now(), &mut &**shared);
         }
+        if self.machine.has_work() {
+            let shared = &self.attendance.shared;
+            self.machine.handle_work(shared.now(), &mut &**shared);
+            goes_on = true;
+        }
         let reads = self.machine.wants_read();
         if reads && let Poll::Ready(read) = self.poll_read(cx) {
             moved += read?;
@@ -126,6 +135,7 @@ impl<T: Transport> Connection<T> {
             // What is left is to be waited for with another write, and so is input that was not wanted before.
             goes_on |= self.machine.output().has_remaining() || (!reads && self.machine.wants_read());
         }
+        goes_on |= self.machine.has_work();
         if self.machine.phase() == Phase::Draining
             && !self.shut_down
             && let Poll::Ready(shut_down) = self.stream.poll_shutdown(cx)

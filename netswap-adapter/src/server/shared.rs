@@ -13,12 +13,12 @@ use std::time::{Duration, Instant as Moment};
 use event_listener::Event;
 use netswap_core::config::{Config, ConfigError};
 use netswap_core::connection::Connection as Machine;
-use netswap_core::engine::{Engine, Execution, Incident, Peer, Post, Told};
+use netswap_core::engine::{Engine, Execution, Incident, ListCursor, Peer, Post, Told};
 use netswap_core::error::Refusal;
 use netswap_core::memory::{Budget, Garbage, Payload};
 use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
-use netswap_core::types::Xid;
+use netswap_core::types::{Pointer, Xid};
 use netswap_core::wire::Request;
 use tracing::{debug, error};
 
@@ -328,6 +328,20 @@ impl Engine for &Shared {
 
     fn forget(&mut self, peer: Peer, xid: Xid) {
         self.store().forget(peer.id, xid);
+    }
+
+    fn begin_list(&mut self, peer: Peer) -> (u64, ListCursor) {
+        self.store().begin_list(peer.owner)
+    }
+
+    fn continue_list(
+        &mut self,
+        peer: Peer,
+        cursor: ListCursor,
+        pointers: &mut Vec<Pointer>,
+        now: Instant,
+    ) -> Option<ListCursor> {
+        self.store().continue_list(peer.owner, cursor, pointers, now)
     }
 
     fn depart(&mut self, peer: Peer, now: Instant) {

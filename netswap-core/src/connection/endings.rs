@@ -1,15 +1,16 @@
 //! How a connection comes to its end, stage by stage (docs/PROTOCOL.md §5).
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
+use bytes::BytesMut;
+use hashbrown::HashMap;
 
 use super::Connection;
 use super::incoming::State;
 use crate::engine::{Engine, Incident};
 use crate::error::Violation;
 use crate::memory::Data;
+use crate::queue::Queue;
 use crate::time::Instant;
 use crate::types::Xid;
 use crate::wire::Reply;
@@ -41,6 +42,7 @@ impl Connection {
     pub(super) fn give_up(&mut self, incident: Incident, now: Instant, engine: &mut impl Engine) {
         engine.note(incident);
         self.depart(now, engine);
+        self.listing = None;
         self.drop_unfinished();
         self.output.cancel_all();
         self.stage = Stage::Closed;
@@ -70,15 +72,16 @@ impl Connection {
     }
 
     pub(super) fn drop_unfinished(&mut self) {
-        let messages = core::mem::take(&mut self.incoming).into_values().chain(self.current.take());
-        for mut message in messages {
+        let nothing = HashMap::with_hasher(self.incoming.hasher().clone());
+        let incoming = core::mem::replace(&mut self.incoming, nothing);
+        for mut message in incoming.into_values().chain(self.current.take()) {
             message.discard(self.output.garbage());
         }
         self.discarding = 0;
         self.unfinished = 0;
-        self.standing = HashSet::default();
-        self.newsworthy = VecDeque::new();
-        self.backlog = Vec::new();
+        self.standing = HashMap::with_hasher(self.standing.hasher().clone());
+        self.newsworthy = Queue::default();
+        self.backlog = BytesMut::new();
         self.clocks.packet_ended();
     }
 
@@ -86,6 +89,7 @@ impl Connection {
     pub(super) fn settle(&mut self, now: Instant) {
         if let Stage::Ending(ending) = self.stage
             && self.backlog.is_empty()
+            && self.listing.is_none()
         {
             self.end(ending);
         }
@@ -112,7 +116,7 @@ impl Connection {
     }
 
     fn end(&mut self, ending: Ending) {
-        let mut unanswered: Vec<Xid> = self.standing.iter().copied().collect();
+        let mut unanswered: Vec<Xid> = self.standing.keys().copied().collect();
         if ending == Ending::Shutdown {
             let unfinished =
                 self.incoming.values().chain(&self.current).filter(|it| it.state != State::Refused);

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use bytes::Buf;
+
 use super::Connection;
 use super::endings::Stage;
 use super::incoming::{Incoming, State};
@@ -18,8 +20,11 @@ use crate::wire::{
 /// Of the reply bytes that may wait, how many news leave to replies, where that is less than a quarter.
 const KEPT_FREE_OF_NEWS: u64 = 1 << 20;
 
+/// So many bytes of a request take as long as a small packet, so far as they are copied.
+const BYTES_OF_A_PACKET: usize = 8192;
+
 impl Connection {
-    fn is_reading_packets(&self) -> bool {
+    pub(super) fn is_reading_packets(&self) -> bool {
         matches!(self.stage, Stage::Open | Stage::Ending(_))
     }
 
@@ -81,19 +86,29 @@ impl Connection {
     }
 
     pub(super) fn read_backlog(&mut self, now: Instant, engine: &mut impl Engine) {
+        if self.listing.is_some() {
+            return;
+        }
+        self.turn = self.config.portions.packets;
         let backlog = core::mem::take(&mut self.backlog);
         let mut rest = &backlog[..];
         self.read_packets(&mut rest, now, engine);
         let handled = backlog.len() - rest.len();
-        self.backlog = backlog;
-        self.backlog.drain(..handled);
-        if self.backlog.is_empty() {
-            self.backlog = Vec::new();
+        // Once all is handled, its room is given back. Until then what is left stays where it is.
+        if handled < backlog.len() && self.is_reading_packets() {
+            self.backlog = backlog;
+            self.backlog.advance(handled);
         }
     }
 
+    /// Something was done in this call that takes as long as so many packets.
+    pub(super) fn spend(&mut self, packets: usize) {
+        self.turn = self.turn.saturating_sub(u32::try_from(packets).unwrap_or(u32::MAX));
+    }
+
     pub(super) fn read_packets(&mut self, input: &mut &[u8], now: Instant, engine: &mut impl Engine) {
-        while self.is_reading_packets() && self.has_room() {
+        while self.turn > 0 && self.is_reading_packets() && self.has_room() {
+            self.turn -= 1;
             if self.current.is_some() {
                 self.read_run(input, now);
             }
@@ -195,7 +210,7 @@ impl Connection {
 
     /// The operation of a new message, if it may begin at all.
     fn opcode_of(&self, header: Header) -> Result<Option<Opcode>, Violation> {
-        if self.standing.contains(&header.xid) {
+        if self.standing.contains_key(&header.xid) {
             return Err(Violation::XidInUse);
         }
         let opcode = Opcode::from_u8(header.opcode);
@@ -261,6 +276,7 @@ impl Connection {
         match judged {
             Some(Ok(request)) if last => {
                 self.unfinished -= message.unfinished() as u64;
+                self.spend(request.data().map_or(0, |len| *len as usize) / BYTES_OF_A_PACKET);
                 self.execute(xid, message.complete(request), now, engine);
                 return Ok(());
             }
@@ -331,7 +347,7 @@ impl Connection {
             Execution::Done(reply) => self.reply(xid, reply, engine),
             Execution::Later => self.executing.push(xid),
             Execution::Waiting => {
-                self.standing.insert(xid);
+                self.stand(xid);
                 self.hold_places();
             }
         }
@@ -341,10 +357,11 @@ impl Connection {
 
     pub(super) fn reply(&mut self, xid: Xid, reply: Reply<Data>, engine: &mut impl Engine) {
         if matches!(reply, Reply::Watching(_)) {
-            self.standing.insert(xid);
+            self.stand(xid);
             self.hold_places();
         }
         let message = match reply {
+            Reply::Pointers(pointers) if pointers.is_empty() => return self.begin_list(xid, engine),
             Reply::Pointers(pointers) => self.list(pointers).unwrap_or_else(|refusal| {
                 // The request itself was counted when it was carried out.
                 engine.note(Incident::Refused(None, refusal));

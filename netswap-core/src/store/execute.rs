@@ -1,15 +1,17 @@
 //! What each operation does (docs/PROTOCOL.md §3).
 
+use alloc::vec::Vec;
+
 use super::Store;
 use super::record::{More, Record, cost};
 use super::slab::Slot;
 use super::standing::Read;
 use crate::config::{RECORD_OVERHEAD, SETTINGS_COST};
-use crate::engine::{Engine, Execution, Incident, Peer, Post, Told};
+use crate::engine::{Engine, Execution, Incident, ListCursor, Peer, Post, Told};
 use crate::error::Refusal;
 use crate::memory::{Data, Garbage, Kept, Overrun, Payload};
 use crate::time::Instant;
-use crate::types::{Access, Owner, Version, Xid};
+use crate::types::{Access, Owner, Pointer, Version, Xid};
 use crate::wire::{Ending, Identity, Reply, Request, Stat};
 
 pub(super) type Answer = Result<Reply<Data>, Refusal>;
@@ -42,6 +44,20 @@ impl Engine for Store {
 
     fn forget(&mut self, peer: Peer, xid: Xid) {
         Store::forget(self, peer.id, xid);
+    }
+
+    fn begin_list(&mut self, peer: Peer) -> (u64, ListCursor) {
+        Store::begin_list(self, peer.owner)
+    }
+
+    fn continue_list(
+        &mut self,
+        peer: Peer,
+        cursor: ListCursor,
+        pointers: &mut Vec<Pointer>,
+        now: Instant,
+    ) -> Option<ListCursor> {
+        Store::continue_list(self, peer.owner, cursor, pointers, now)
     }
 
     fn depart(&mut self, peer: Peer, now: Instant) {
@@ -134,10 +150,7 @@ impl Store {
             }
             Request::Ping { data } => Ok(Reply::Echo(data.settle(&self.budget)?)),
             Request::StatRecord { .. } => self.stat(slot?, now),
-            Request::ListRecords => {
-                let due_by = self.lifetimes.is_due(now).then_some(now);
-                Ok(Reply::Pointers(self.owners.records(caller, &self.records, due_by)))
-            }
+            Request::ListRecords => Ok(Reply::Pointers(self.list(caller, now))),
             // These read a record, and were dealt with before.
             Request::ResolvePointer { .. } | Request::ResolveIfChanged { .. } | Request::ReadRange { .. } => {
                 Err(Refusal::AddressFault)

@@ -10,6 +10,7 @@ mod execute;
 mod index;
 mod lifetimes;
 mod list;
+mod listing;
 mod owners;
 mod pointers;
 mod ranges;
@@ -179,7 +180,8 @@ impl Store {
         self.last_connection += 1;
         let peer = Peer { id: ConnectionId(self.last_connection), owner };
         let (present, turned_away) = (refusal.is_none(), refusal.is_some());
-        let attendance = Attendance { owner, present, turned_away, desk: Desk::default() };
+        let desk = Desk::new(self.connections.hasher().clone());
+        let attendance = Attendance { owner, present, turned_away, desk };
         self.connections.insert(peer.id, attendance);
         match refusal {
             None => Admission::Served(peer),

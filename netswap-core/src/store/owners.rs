@@ -97,6 +97,11 @@ impl Owners {
         self.find(owner).and_then(|slot| self.holdings.get(slot)).map_or(0, |holdings| holdings.connections)
     }
 
+    /// How many records an owner has, those that are due included.
+    pub(super) fn count_of(&self, owner: Owner) -> usize {
+        self.find(owner).and_then(|slot| self.holdings.get(slot)).map_or(0, |it| it.records as usize)
+    }
+
     /// An owner's records, in no order; where some may be due by a moment, only those that are not.
     pub(super) fn records(&self, owner: Owner, records: &Records, due_by: Option<Instant>) -> Vec<Pointer> {
         let mut at = self.find(owner);
@@ -111,7 +116,8 @@ impl Owners {
         pointers
     }
 
-    fn has_ended(&self, slot: Slot, records: &Records, now: Instant) -> bool {
+    /// Whether a record has ended by a moment, though it is still there.
+    pub(super) fn has_ended(&self, slot: Slot, records: &Records, now: Instant) -> bool {
         let more = records.more(slot);
         let grace = records.get(slot).and_then(|record| self.deadline(record, more));
         let ttl = more.and_then(|more| more.settings.ttl);

@@ -10,11 +10,11 @@ use alloc::vec::Vec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::Store;
 use super::ranges::Part;
 use super::record::Record;
 use super::records::Records;
 use super::slab::Slot;
+use super::{Attendance, Store};
 use crate::config::STANDING;
 use crate::engine::{ConnectionId, Mail, Peer, Post, Told};
 use crate::error::{Quota, Refusal};
@@ -74,10 +74,31 @@ enum Written {
 pub(crate) const LAST_AT_MOST: usize = 6;
 
 /// What a connection stands for, and what there is for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Desk {
-    standing: HashMap<Xid, Pointer, FixedState>,
+    standing: HashMap<Xid, Stand, FixedState>,
+    /// How many of those have not ended.
+    open: usize,
     mail: Vec<Mail>,
+}
+
+/// A watch or a waiting read of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Stand {
+    pointer: Pointer,
+    /// Where in the mail its end is, until the connection has taken it.
+    end: Option<u32>,
+}
+
+impl Desk {
+    pub(super) fn new(hasher: FixedState) -> Self {
+        Self { standing: HashMap::with_hasher(hasher), open: 0, mail: Vec::new() }
+    }
+
+    /// The record of a watch or a waiting read that has not ended.
+    fn pointer(&self, xid: Xid) -> Option<Pointer> {
+        self.standing.get(&xid).filter(|stand| stand.end.is_none()).map(|stand| stand.pointer)
+    }
 }
 
 impl News {
@@ -163,41 +184,57 @@ impl Store {
     /// `room` for them, news of one watch that are all that there is are taken at once.
     pub fn take_mail(&mut self, id: ConnectionId, room: Option<u64>) -> Post {
         let Some(attendance) = self.connections.get_mut(&id) else { return Post::Mail(Vec::new()) };
-        let Desk { standing, mail } = &mut attendance.desk;
-        if let [Mail::News(xid)] = mail[..]
+        let desk = &mut attendance.desk;
+        if let [Mail::News(xid)] = desk.mail[..]
             && let Some(room) = room
-            && let Some(told) = tell(&mut self.records, standing.get(&xid), (id, xid), room)
+            && let Some(told) = tell(&mut self.records, desk.pointer(xid), (id, xid), room)
         {
-            mail.clear();
-            mail.shrink_to(1);
+            desk.mail.clear();
+            desk.mail.shrink_to(1);
             return Post::News(xid, told);
         }
-        Post::Mail(core::mem::take(mail))
+        let mail = core::mem::take(&mut desk.mail);
+        for mail in &mail {
+            if let Mail::Answer(xid, _) | Mail::Last(xid, _) = mail {
+                desk.standing.remove(xid);
+            }
+        }
+        Post::Mail(mail)
     }
 
     /// What a watch has not been told; from now on it has been. `None`, and it has not, when that has more than `room`
     /// bytes of data.
     pub fn take_news(&mut self, id: ConnectionId, xid: Xid, room: u64) -> Option<Told> {
-        let pointer = self.connections.get(&id).and_then(|it| it.desk.standing.get(&xid));
+        let pointer = self.connections.get(&id).and_then(|it| it.desk.pointer(xid));
         tell(&mut self.records, pointer, (id, xid), room)
     }
 
     /// A connection gives up a watch or a waiting read. What there is for it is dropped, taken or not: the next
     /// transaction with its XID must not get it.
     pub fn forget(&mut self, id: ConnectionId, xid: Xid) {
-        let Some(attendance) = self.connections.get_mut(&id) else { return };
-        attendance.desk.mail.retain(|mail| mail.xid() != xid);
-        attendance.desk.mail.shrink_to_fit();
-        if let Some(pointer) = attendance.desk.standing.remove(&xid) {
-            self.drop_standing(pointer, id, xid);
+        let Some(Attendance { desk, .. }) = self.connections.get_mut(&id) else { return };
+        let Some(stand) = desk.standing.remove(&xid) else { return };
+        match stand.end {
+            // News that are not there any more can wait to be taken, but data cannot.
+            Some(at) => desk.mail[at as usize] = Mail::News(xid),
+            None => desk.open -= 1,
+        }
+        if desk.standing.is_empty() {
+            desk.mail = Vec::new();
+        }
+        if stand.end.is_none() {
+            self.drop_standing(stand.pointer, id, xid);
         }
     }
 
     /// A connection gives up all its watches and waiting reads.
     pub(super) fn forget_all(&mut self, id: ConnectionId) {
-        let Some(attendance) = self.connections.get_mut(&id) else { return };
-        for (xid, pointer) in core::mem::take(&mut attendance.desk).standing {
-            self.drop_standing(pointer, id, xid);
+        let Some(Attendance { desk, .. }) = self.connections.get_mut(&id) else { return };
+        let nothing = Desk::new(desk.standing.hasher().clone());
+        for (xid, stand) in core::mem::replace(desk, nothing).standing {
+            if stand.end.is_none() {
+                self.drop_standing(stand.pointer, id, xid);
+            }
         }
     }
 
@@ -335,8 +372,11 @@ impl Store {
     }
 
     fn end_standing(&mut self, id: ConnectionId, mail: Mail, xid: Xid) {
-        if let Some(attendance) = self.connections.get_mut(&id) {
-            attendance.desk.standing.remove(&xid);
+        if let Some(Attendance { desk, .. }) = self.connections.get_mut(&id)
+            && let Some(stand) = desk.standing.get_mut(&xid)
+        {
+            stand.end = Some(desk.mail.len() as u32);
+            desk.open -= 1;
         }
         self.post(id, mail);
     }
@@ -357,14 +397,15 @@ impl Store {
         let limit = self.config.limits.watches;
         let over = Refusal::QuotaExceeded { quota: Quota::Watches, limit: u64::from(limit) };
         let attendance = self.connections.get_mut(&id).ok_or(over)?;
-        if attendance.desk.standing.len() >= limit as usize {
+        if attendance.desk.open >= limit as usize {
             return Err(over);
         }
         if !self.budget.has_places(STANDING) {
             let limit = self.config.limits.places / STANDING as u64;
             return Err(Refusal::QuotaExceeded { quota: Quota::Watches, limit });
         }
-        attendance.desk.standing.insert(xid, pointer);
+        attendance.desk.standing.insert(xid, Stand { pointer, end: None });
+        attendance.desk.open += 1;
         Ok(())
     }
 
@@ -380,11 +421,11 @@ impl Store {
 /// Takes the news of a watch of the record with this pointer, if there are any; `None` when they need more room.
 fn tell(
     records: &mut Records,
-    pointer: Option<&Pointer>,
+    pointer: Option<Pointer>,
     watch: (ConnectionId, Xid),
     room: u64,
 ) -> Option<Told> {
-    let slot = pointer.and_then(|pointer| records.find(*pointer));
+    let slot = pointer.and_then(|pointer| records.find(pointer));
     let Some((record, more)) = slot.and_then(|slot| records.more_mut(slot)) else {
         return Some(Told::default());
     };

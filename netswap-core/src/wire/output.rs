@@ -6,8 +6,10 @@ use alloc::collections::VecDeque;
 use bytes::{Buf, Bytes};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use crate::memory::{Data, Garbage};
+use crate::queue::Queue;
 use crate::types::Xid;
 use crate::wire::lane::{Lane, Unsent};
 use crate::wire::message::Message;
@@ -45,17 +47,56 @@ pub struct Output {
     taken: u64,
     /// Bytes that a run may have in the window beyond [`WINDOW`].
     ahead: usize,
-    /// Messages that have a turn.
-    lanes: VecDeque<Lane>,
-    /// Messages that wait for a lane of the same transaction to end.
-    followers: VecDeque<Lane>,
-    /// How many lanes and followers a transaction has.
+    /// The transactions that have a message outside the window, in the order of their turns.
+    turns: Queue<Transaction>,
+    /// Where a transaction is in `turns`.
     transactions: HashMap<Xid, u32, FixedState>,
-    /// Bytes that can be sent: the window and all [`sendable`](Self::sendable) packets.
+    /// Messages that are not completely in the window.
+    waiting: usize,
+    /// Bytes that can be sent: the window and all [`sendable`](Transaction::sendable) packets.
     len: u64,
 }
 
+/// The messages of one transaction that are not completely in the window.
+#[derive(Debug)]
+struct Transaction {
+    /// The first, which has a turn.
+    lane: Lane,
+    /// Those that wait for it to end.
+    followers: VecDeque<Lane>,
+    /// How many of all these lack bytes.
+    lacking: usize,
+}
+
+impl Transaction {
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        core::iter::once(&self.lane).chain(&self.followers)
+    }
+
+    fn lanes_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
+        core::iter::once(&mut self.lane).chain(&mut self.followers)
+    }
+
+    /// Bytes that can be sent: nothing goes past a message that lacks some.
+    fn sendable(&self) -> u64 {
+        let mut sendable = 0;
+        for lane in self.lanes() {
+            sendable += lane.ready();
+            if lane.missing() > 0 {
+                break;
+            }
+        }
+        sendable
+    }
+}
+
 impl Output {
+    /// Nothing to be sent. What is secret in the hasher keeps the other end, where that chooses transaction ids, from
+    /// choosing some that take long to find.
+    pub(crate) fn new(hasher: FixedState) -> Self {
+        Self { transactions: HashMap::with_hasher(hasher), ..Self::default() }
+    }
+
     /// Queues a message; it is cut into packets on its way out.
     ///
     /// The payload must be shorter than 2^32 bytes; what is beyond is not sent.
@@ -65,7 +106,7 @@ impl Output {
         let payload = operands.as_slice().len() + body.len();
         let remaining = u32::try_from(payload).unwrap_or(u32::MAX);
         let next = Header { xid, remaining, opcode, access };
-        if self.lanes.is_empty()
+        if self.turns.is_empty()
             && next.is_last()
             && self.window.has_room(WINDOW)
             && let Some(bytes) = body.as_slice()
@@ -93,14 +134,18 @@ impl Output {
     /// Gives the next bytes of a streamed message. What is beyond its length is ignored; `false` when
     /// no message of this transaction lacks any.
     pub fn provide(&mut self, xid: Xid, mut bytes: Bytes) -> bool {
-        let before = self.sendable(xid);
-        let mut lanes = self.lanes.iter_mut().chain(&mut self.followers);
-        let Some(lane) = lanes.find(|lane| lane.xid() == xid && lane.missing() > 0) else {
+        let at = self.transactions.get(&xid);
+        let Some(transaction) = at.and_then(|at| self.turns.get_mut(*at)).filter(|it| it.lacking > 0) else {
             return false;
         };
-        bytes.truncate(lane.missing());
-        lane.give(bytes.into(), &mut self.window);
-        self.len += self.sendable(xid) - before;
+        let before = transaction.sendable();
+        let mut lanes = core::iter::once(&mut transaction.lane).chain(&mut transaction.followers);
+        if let Some(lane) = lanes.find(|lane| lane.missing() > 0) {
+            bytes.truncate(lane.missing());
+            lane.give(bytes.into(), &mut self.window);
+            transaction.lacking -= usize::from(lane.missing() == 0);
+        }
+        self.len += transaction.sendable() - before;
         self.fill_window();
         true
     }
@@ -109,7 +154,8 @@ impl Output {
     /// is waiting.
     #[must_use]
     pub fn unsent(&self, xid: Xid) -> Option<Unsent> {
-        self.waiting(xid).next().map(Lane::unsent)
+        let at = self.transactions.get(&xid)?;
+        Some(self.turns.get(*at)?.lane.unsent())
     }
 
     /// Whether a message of this transaction is not completely in the window.
@@ -120,7 +166,7 @@ impl Output {
 
     /// The transactions that have a turn, with what their message has outside the window.
     pub fn lanes(&self) -> impl Iterator<Item = (Xid, Unsent)> {
-        self.lanes.iter().map(|lane| (lane.xid(), lane.unsent()))
+        self.turns.iter().map(|it| (it.lane.xid(), it.lane.unsent()))
     }
 
     /// The transactions of which a message will have left completely once `count` more bytes are taken, as far as
@@ -132,28 +178,23 @@ impl Output {
 
     /// Drops what is not in the window of every message of this transaction; whether there was anything.
     pub fn cancel(&mut self, xid: Xid) -> bool {
-        let sendable = self.sendable(xid);
-        if self.transactions.remove(&xid).is_none() {
-            return false;
+        let at = self.transactions.remove(&xid);
+        let Some(mut transaction) = at.and_then(|at| self.turns.remove(at)) else { return false };
+        self.len -= transaction.sendable();
+        for lane in transaction.lanes_mut() {
+            lane.cancel(&mut self.window);
+            self.waiting -= 1;
         }
-        let mut keep = |lane: &mut Lane| {
-            let others = lane.xid() != xid;
-            if !others {
-                lane.cancel(&mut self.window);
-            }
-            others
-        };
-        self.lanes.retain_mut(&mut keep);
-        self.followers.retain_mut(&mut keep);
-        self.len -= sendable;
         true
     }
 
     /// Drops every message that has no packet in the window yet, and the rest of all others.
     pub fn cancel_all(&mut self) {
-        let lanes = self.lanes.drain(..).chain(self.followers.drain(..));
-        lanes.for_each(|mut lane| lane.cancel(&mut self.window));
+        while let Some(mut transaction) = self.turns.pop_front() {
+            transaction.lanes_mut().for_each(|lane| lane.cancel(&mut self.window));
+        }
         self.transactions.clear();
+        self.waiting = 0;
         self.len = self.window.len() as u64;
     }
 
@@ -165,13 +206,13 @@ impl Output {
     /// Messages that are not completely taken.
     #[must_use]
     pub fn messages(&self) -> usize {
-        self.ends.len() + self.lanes.len() + self.followers.len()
+        self.ends.len() + self.waiting
     }
 
     /// Whether nothing is left to be sent, now or when a streamed message goes on.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.window.is_empty() && self.lanes.is_empty()
+        self.window.is_empty() && self.turns.is_empty()
     }
 
     /// Bytes that can be sent now.
@@ -198,44 +239,31 @@ impl Output {
     }
 
     fn enqueue(&mut self, lane: Lane) {
-        let xid = lane.xid();
-        let blocked = self.waiting(xid).any(|earlier| earlier.missing() > 0);
-        self.len += if blocked { 0 } else { lane.ready() };
-        let of_transaction = self.transactions.entry(xid).or_insert(0);
-        *of_transaction += 1;
-        if *of_transaction > 1 {
-            self.followers.push_back(lane);
-        } else {
-            self.lanes.push_back(lane);
-        }
-        self.fill_window();
-    }
-
-    /// The messages of a transaction that are not completely in the window, in their order.
-    fn waiting(&self, xid: Xid) -> impl Iterator<Item = &Lane> {
-        let any = self.transactions.contains_key(&xid);
-        let lanes = any.then(|| self.lanes.iter().chain(&self.followers));
-        lanes.into_iter().flatten().filter(move |lane| lane.xid() == xid)
-    }
-
-    /// Bytes outside the window that a transaction can send: nothing goes past a message that lacks some.
-    fn sendable(&self, xid: Xid) -> u64 {
-        let mut sendable = 0;
-        for lane in self.waiting(xid) {
-            sendable += lane.ready();
-            if lane.missing() > 0 {
-                break;
+        let (xid, lacks) = (lane.xid(), usize::from(lane.missing() > 0));
+        self.waiting += 1;
+        match self.transactions.entry(xid) {
+            Entry::Occupied(at) => {
+                if let Some(transaction) = self.turns.get_mut(*at.get()) {
+                    self.len += if transaction.lacking > 0 { 0 } else { lane.ready() };
+                    transaction.lacking += lacks;
+                    transaction.followers.push_back(lane);
+                }
+            }
+            Entry::Vacant(place) => {
+                self.len += lane.ready();
+                let transaction = Transaction { lane, followers: VecDeque::new(), lacking: lacks };
+                place.insert(self.turns.push_back(transaction));
             }
         }
-        sendable
+        self.fill_window();
     }
 
     /// Moves packets from the lanes into the window, one of each lane in turn, until it is full.
     fn fill_window(&mut self) {
         let mut starved = 0;
-        while starved < self.lanes.len() {
-            let is_alone = self.lanes.len() == 1;
-            let Some(lane) = self.lanes.front_mut() else { return };
+        while starved < self.turns.len() {
+            let is_alone = self.turns.len() == 1;
+            let Some(Transaction { lane, .. }) = self.turns.front_mut() else { return };
             if !lane.is_ready() {
                 starved += 1;
             } else if is_alone && lane.take_run(&mut self.window, WINDOW + self.ahead) {
@@ -248,22 +276,27 @@ impl Output {
             }
             if lane.is_over() {
                 let xid = lane.xid();
-                self.lanes.pop_front();
                 self.end_lane(xid);
             } else if !is_alone {
-                self.lanes.rotate_left(1);
+                self.turns.rotate();
             }
         }
     }
 
+    /// The first lane has come to its end. What follows it has its next turn after all others.
     fn end_lane(&mut self, xid: Xid) {
         self.end_message(xid);
-        let Some(left) = self.transactions.get_mut(&xid) else { return };
-        *left -= 1;
-        if *left == 0 {
-            self.transactions.remove(&xid);
-        } else if let Some(at) = self.followers.iter().position(|lane| lane.xid() == xid) {
-            self.lanes.extend(self.followers.remove(at));
+        self.waiting -= 1;
+        let Some(transaction) = self.turns.front_mut() else { return };
+        match transaction.followers.pop_front() {
+            Some(next) => {
+                transaction.lane = next;
+                self.turns.rotate();
+            }
+            None => {
+                self.turns.pop_front();
+                self.transactions.remove(&xid);
+            }
         }
     }
 
@@ -279,10 +312,9 @@ impl Output {
         if self.ends.capacity() > KEEP_AT_MOST {
             self.ends = VecDeque::new();
         }
-        if self.lanes.is_empty() && self.lanes.capacity() > 0 {
-            self.lanes = VecDeque::new();
-            self.followers = VecDeque::new();
-            self.transactions = HashMap::default();
+        if self.turns.is_empty() && self.turns.capacity() > 0 {
+            self.turns = Queue::default();
+            self.transactions = HashMap::with_hasher(self.transactions.hasher().clone());
         }
     }
 }
@@ -332,8 +364,13 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::config::{PLACE, STANDING};
+    use crate::queue::item_size;
+    use crate::store::LAST_AT_MOST;
+    use crate::wire::lane::{LANE, steps};
     use crate::wire::message::Operands;
     use crate::wire::packet::MAX_PAYLOAD;
+    use crate::wire::window::SOURCE;
 
     fn message(len: usize) -> Message<Bytes> {
         Message { opcode: 8, access: 0, operands: Operands::new(), body: Bytes::from(vec![7; len]) }
@@ -341,8 +378,9 @@ mod tests {
 
     /// Room in all queues.
     fn room(output: &Output) -> [usize; 4] {
-        let Output { ends, lanes, followers, transactions, .. } = output;
-        [ends.capacity(), lanes.capacity(), followers.capacity(), transactions.capacity()]
+        let Output { ends, turns, transactions, .. } = output;
+        let followers = turns.iter().map(|transaction| transaction.followers.capacity()).sum();
+        [ends.capacity(), turns.capacity(), followers, transactions.capacity()]
     }
 
     #[test]
@@ -362,6 +400,34 @@ mod tests {
         assert!(output.ends.capacity() > KEEP_AT_MOST);
         output.advance(1);
         assert_eq!((room(&output), output.messages()), ([0; 4], 0));
+    }
+
+    #[test]
+    fn what_a_watch_leaves_at_its_end_takes_no_more_than_is_said() {
+        // Queues grow to twice what they need, from four places on; one notification has data.
+        let (lane, chunk) = LANE;
+        let followers = (LAST_AT_MOST - 1).next_power_of_two() * lane;
+        let lanes = 2 * item_size::<Transaction>() + followers + 4 * chunk + 4 * SOURCE;
+        let counted = 2 * (size_of::<(Xid, u32)>() + 1) * 8 / 7;
+        assert!(lanes + counted <= STANDING * PLACE, "{lanes} + {counted} bytes");
+    }
+
+    #[test]
+    fn a_message_is_found_and_cancelled_without_a_look_at_the_others() {
+        let mut output = Output::default();
+        for n in 0..1000 {
+            output.push(Xid(n), message(3 * MAX_PAYLOAD));
+        }
+        assert!(output.messages() == 1000 && !output.window.has_room(WINDOW));
+        steps::taken();
+        for _ in 0..1000 {
+            output.push(Xid(1_000_000), message(1));
+            output.push(Xid(1_000_000), message(1));
+            assert!(output.is_waiting(Xid(1_000_000)) && output.unsent(Xid(999)).is_some());
+            assert!(output.cancel(Xid(1_000_000)));
+        }
+        let looks = steps::taken();
+        assert!(looks < 10 * 1000, "it looked at {looks} messages");
     }
 
     #[test]

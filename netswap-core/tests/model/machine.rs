@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use netswap_core::config::Config;
+use netswap_core::config::{Config, Portions};
 use netswap_core::engine::Peer;
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
@@ -152,12 +152,16 @@ fn rules(profile: Profile, hasty: bool) -> (Rules, Config) {
             (limits.unfinished_requests, limits.watches, limits.connections) = (2, 2, 7);
             (limits.connection_unfinished, limits.unfinished) = (6000, 9000);
             limits.connections_per_address = Some(2);
+            config.portions = Portions::SMALL;
         }
         Profile::Tight => {
             (limits.record, limits.total) = (8000, 20_000);
             limits.unfinished = 9000;
         }
-        Profile::Narrow => (limits.queued_replies, limits.queued_bytes) = (4, 30_000),
+        Profile::Narrow => {
+            (limits.queued_replies, limits.queued_bytes) = (4, 30_000);
+            config.portions = Portions::SMALL;
+        }
     }
     if !hasty {
         config.times.slow = Duration::from_secs(10_000_000);

@@ -46,6 +46,9 @@ impl Threads {
     pub(crate) fn send(&mut self, peer: Peer, bytes: impl AsRef<[u8]>) {
         let (connection, _) = self.connections.get_mut(&peer.id).unwrap();
         connection.handle_input(bytes.as_ref(), self.now, &mut self.store);
+        while connection.has_work() {
+            connection.handle_work(self.now, &mut self.store);
+        }
         self.ring();
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use netswap_core::config::Portions;
 use netswap_core::connection::Phase;
 use netswap_core::engine::Peer;
 use netswap_core::store::{Counters, Statistics};
@@ -83,8 +84,9 @@ impl fmt::Debug for Outcome {
     }
 }
 
-fn world() -> World {
+fn world(portions: Portions) -> World {
     World::with(|config| {
+        config.portions = portions;
         let limits = &mut config.limits;
         limits.record = LIMIT as u32;
         limits.total = 15_000;
@@ -113,8 +115,17 @@ pub(crate) fn pointers() -> &'static [u64] {
 }
 
 /// Replays a transcript; `cut` gives the lengths of the pieces in which some input arrives.
-pub(crate) fn replay(events: &[Event], mut cut: impl FnMut(&[u8]) -> Vec<usize>) -> Outcome {
-    let mut world = world();
+pub(crate) fn replay(events: &[Event], cut: impl FnMut(&[u8]) -> Vec<usize>) -> Outcome {
+    replay_in_portions(events, Portions::default(), cut)
+}
+
+/// Replays a transcript with a server that does so much at a time.
+pub(crate) fn replay_in_portions(
+    events: &[Event],
+    portions: Portions,
+    mut cut: impl FnMut(&[u8]) -> Vec<usize>,
+) -> Outcome {
+    let mut world = world(portions);
     let mut peers: Vec<Peer> = ADDRESSES.iter().map(|address| world.connect(address)).collect();
     let mut outputs = vec![Vec::new(); peers.len()];
     let mut states = Vec::new();

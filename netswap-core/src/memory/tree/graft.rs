@@ -22,13 +22,9 @@ impl Tree {
     ) {
         let end = other.len();
         self.grow(end, purse);
-        // As high as this one, without a change of its length.
-        while other.height < self.height {
-            let len = other.span(other.height) + 1;
-            let before = other.len;
-            other.grow(len, purse);
-            other.len = before;
-        }
+        let height = self.height.max(other.height);
+        self.raise(height, purse);
+        other.raise(height, purse);
         let mut root = core::mem::replace(&mut self.root, Child::Zeros);
         self.graft_below(&mut root, &mut other.root, self.height, (start, end - start), purse);
         self.root = root;

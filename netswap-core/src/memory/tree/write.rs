@@ -167,13 +167,20 @@ impl Tree {
     /// Makes the tree at least `len` bytes long, and high enough for as many.
     pub(in crate::memory) fn grow(&mut self, len: usize, purse: &mut Purse) {
         while len > self.span(self.height) {
+            self.raise(self.height + 1, purse);
+        }
+        self.len = self.len.max(len as u32);
+    }
+
+    /// Makes the tree so high at least, whatever its length.
+    pub(super) fn raise(&mut self, height: u8, purse: &mut Purse) {
+        while self.height < height {
             if !matches!(self.root, Child::Zeros) {
                 let below = core::mem::replace(&mut self.root, Child::Zeros);
                 self.root = Child::Node(Arc::new(Node::with_first(below, purse)));
             }
             self.height += 1;
         }
-        self.len = self.len.max(len as u32);
     }
 
     fn write_below(&self, child: &mut Child, level: u8, at: usize, bytes: &[u8], purse: &mut Purse) {

@@ -3,6 +3,7 @@ use super::*;
 use crate::config::{Config, Limits, PLACE};
 use crate::identity::IdentityKey;
 use crate::memory::Payload;
+use crate::queue::item_size;
 use crate::store::Admission;
 use crate::time::Instant;
 
@@ -10,7 +11,8 @@ use crate::time::Instant;
 fn a_watch_and_a_waiting_read_take_no_more_than_is_said() {
     // Tables grow to twice what they need; a tree has nodes of eleven.
     let table = |entry: usize| 2 * (entry + 1) * 8 / 7;
-    let places = table(size_of::<(Xid, Pointer)>()) + table(size_of::<Xid>()) + 2 * size_of::<Xid>();
+    let of_connection = table(size_of::<(Xid, crate::connection::Stand)>()) + 2 * item_size::<Xid>();
+    let places = table(size_of::<(Xid, Stand)>()) + of_connection;
     let node = |value: usize| 11 * (size_of::<(ConnectionId, Xid)>() + value) + 2 * size_of::<usize>();
     let more = table(size_of::<(Slot, Box<More>)>()) + size_of::<More>();
     let watch = node(size_of::<Watch>()) + size_of::<Data>();
