@@ -166,7 +166,14 @@ struct Roof<'a> {
 }
 
 impl Roof<'_> {
+    #[inline]
     fn deliver(&mut self, now: Instant) {
+        if self.store.leaves_something() {
+            self.deliver_all(now);
+        }
+    }
+
+    fn deliver_all(&mut self, now: Instant) {
         drop(self.store.take_garbage());
         for id in self.store.take_woken() {
             // The one that asks takes its own.
@@ -185,7 +192,7 @@ impl Engine for Roof<'_> {
     }
 
     fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
-        let done = self.store.execute(peer, xid, request, now);
+        let done = self.store.serve(peer, xid, request, now);
         self.deliver(now);
         done
     }

@@ -29,9 +29,9 @@ impl Engine for Store {
     }
 
     fn execute(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
-        let done = self.serve(peer, xid, request, now);
+        // What the requests before have left goes first: the answer need not be kept meanwhile.
         self.drop_garbage();
-        done
+        self.serve(peer, xid, request, now)
     }
 
     fn take_mail(&mut self, peer: Peer, room: Option<u64>) -> Post {
