@@ -43,6 +43,7 @@ impl Connection {
         engine.note(incident);
         self.depart(now, engine);
         self.listing = None;
+        self.drop_aligning();
         self.drop_unfinished();
         self.output.cancel_all();
         self.stage = Stage::Closed;
@@ -89,7 +90,7 @@ impl Connection {
     pub(super) fn settle(&mut self, now: Instant) {
         if let Stage::Ending(ending) = self.stage
             && self.backlog.is_empty()
-            && self.listing.is_none()
+            && !self.is_occupied()
         {
             self.end(ending);
         }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use crate::error::Refusal;
-use crate::memory::{Budget, Garbage, Gathering, Overrun, Payload};
+use crate::memory::{Budget, Garbage, Gathering, Overrun, Payload, Realigning};
 use crate::time::Instant;
 use crate::wire::{FULL_PACKET, HEADER_LEN, Header, MAX_OPERANDS, Opcode, Request};
 
@@ -80,6 +80,26 @@ impl Incoming {
         for packet in packets.chunks_exact(FULL_PACKET) {
             gathering.extend(&packet[HEADER_LEN..], self.declared);
         }
+    }
+
+    /// Whether its data are too many for one block.
+    pub(super) fn is_in_chunks(&self) -> bool {
+        self.gathering.as_ref().is_some_and(Gathering::is_in_chunks)
+    }
+
+    /// Has its data cut anew where they are not cut as those of a record where they begin at `start`.
+    pub(super) fn realign(&mut self, start: u32) -> Option<Realigning> {
+        self.gathering.as_mut()?.realign(start)
+    }
+
+    /// Cuts some chunks anew; whether there are more.
+    pub(super) fn realign_some(
+        &mut self,
+        rest: &mut Realigning,
+        chunks: usize,
+        garbage: &mut Garbage,
+    ) -> bool {
+        self.gathering.as_mut().is_some_and(|gathering| gathering.realign_some(rest, chunks, garbage))
     }
 
     /// Counts bytes as unfinished.

@@ -226,9 +226,9 @@ impl Connection {
         self.output.push(xid, Reply::<Data>::Refused(refusal).encode());
     }
 
-    /// Whether a list is being made, which must be before anything else.
-    pub(super) fn is_listing(&self) -> bool {
-        self.listing.is_some() && !matches!(self.stage, Stage::Closed)
+    /// Whether a request is carried out in portions, which must be before anything else.
+    pub(super) fn is_occupied(&self) -> bool {
+        (self.listing.is_some() || self.aligning.is_some()) && !matches!(self.stage, Stage::Closed)
     }
 }
 

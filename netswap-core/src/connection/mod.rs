@@ -1,5 +1,6 @@
 //! The server's side of one connection: bytes in, requests to the engine, replies out in turn.
 
+mod aligning;
 mod clocks;
 mod endings;
 mod incoming;
@@ -15,6 +16,7 @@ use bytes::{Buf, BytesMut};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use aligning::Aligning;
 use clocks::Clocks;
 use endings::{Ending, Stage};
 use incoming::{Incoming, State};
@@ -63,6 +65,8 @@ pub struct Connection {
     unfinished: u64,
     /// A list of many records that is being made.
     listing: Option<Box<Listing>>,
+    /// An APPEND that is being cut into other chunks.
+    aligning: Option<Box<Aligning>>,
     /// Requests that the engine has not answered yet.
     executing: Vec<Xid>,
     /// Watches and waiting reads.
@@ -108,6 +112,7 @@ impl Connection {
             discarding: 0,
             unfinished: 0,
             listing: None,
+            aligning: None,
             executing: Vec::new(),
             standing: HashMap::with_hasher(hasher.clone()),
             newsworthy: Queue::default(),
@@ -164,7 +169,7 @@ impl Connection {
     #[must_use]
     pub fn wants_read(&self) -> bool {
         match self.stage {
-            Stage::Open => self.backlog.is_empty() && self.listing.is_none() && self.has_room(),
+            Stage::Open => self.backlog.is_empty() && !self.is_occupied() && self.has_room(),
             // What a client still sends is drained, or it could not get to reading what it is told.
             Stage::Flushing { linger } => linger,
             Stage::Lingering { .. } => true,
@@ -187,7 +192,7 @@ impl Connection {
         if self.stage != Stage::Open {
             return;
         }
-        if self.backlog.is_empty() && self.listing.is_none() {
+        if self.backlog.is_empty() && !self.is_occupied() {
             let mut rest = input;
             self.turn = self.config.portions.packets;
             self.read_packets(&mut rest, now, engine);
@@ -200,16 +205,18 @@ impl Connection {
         self.settle(now);
     }
 
-    /// Whether requests that were read, or a list that is being made, wait for nothing but their turn: for a call of [`handle_work`](Self::handle_work).
+    /// Whether requests that were read, or one that is carried out in portions, wait for nothing but their turn: for a call of [`handle_work`](Self::handle_work).
     #[must_use]
     pub fn has_work(&self) -> bool {
-        self.is_listing() || (!self.backlog.is_empty() && self.is_reading_packets() && self.has_room())
+        self.is_occupied() || (!self.backlog.is_empty() && self.is_reading_packets() && self.has_room())
     }
 
     /// Goes on with what was read. One call takes less than a millisecond, as each of the others does: others get their
     /// turn before the next.
     pub fn handle_work(&mut self, now: Instant, engine: &mut impl Engine) {
-        if self.is_listing() {
+        if self.aligning.is_some() {
+            self.continue_aligning(now, engine);
+        } else if self.is_occupied() {
             self.continue_list(now, engine);
         } else if self.has_work() {
             self.read_backlog(now, engine);
@@ -292,6 +299,7 @@ impl Connection {
 
     /// Gives up everything, because the socket is closed: what is large is left to the engine to be dropped in portions.
     pub fn dismantle(&mut self, engine: &mut impl Engine) {
+        self.drop_aligning();
         self.drop_unfinished();
         self.output.cancel_all();
         self.stage = Stage::Closed;

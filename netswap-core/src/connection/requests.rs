@@ -86,7 +86,7 @@ impl Connection {
     }
 
     pub(super) fn read_backlog(&mut self, now: Instant, engine: &mut impl Engine) {
-        if self.listing.is_some() {
+        if self.is_occupied() {
             return;
         }
         self.turn = self.config.portions.packets;
@@ -277,7 +277,7 @@ impl Connection {
             Some(Ok(request)) if last => {
                 self.unfinished -= message.unfinished() as u64;
                 self.spend(request.data().map_or(0, |len| *len as usize) / BYTES_OF_A_PACKET);
-                self.execute(xid, message.complete(request), now, engine);
+                self.execute_gathered(xid, message, request, now, engine);
                 return Ok(());
             }
             Some(Ok(request)) => message.state = State::Accepted(request),
@@ -342,7 +342,13 @@ impl Connection {
         Ok(())
     }
 
-    fn execute(&mut self, xid: Xid, request: Request<Payload<'_>>, now: Instant, engine: &mut impl Engine) {
+    pub(super) fn execute(
+        &mut self,
+        xid: Xid,
+        request: Request<Payload<'_>>,
+        now: Instant,
+        engine: &mut impl Engine,
+    ) {
         match engine.execute(self.peer, xid, request, now) {
             Execution::Done(reply) => self.reply(xid, reply, engine),
             Execution::Later => self.executing.push(xid),

@@ -8,7 +8,7 @@ use core::fmt;
 use super::charge::Purse;
 use super::chunk::Chunk;
 use super::data::FEW;
-use super::tree::{Builder, Tree};
+use super::tree::{Builder, Pieces, Tree};
 use super::{Budget, Data, Garbage, Kept, Overrun};
 
 /// From so many bytes on there is twice the room that is needed. One packet gets what it needs.
@@ -199,6 +199,33 @@ impl Gathering {
         self.tree.is_none().then_some(&self.data)
     }
 
+    /// Whether there are too many bytes for one block.
+    #[must_use]
+    pub fn is_in_chunks(&self) -> bool {
+        self.tree.is_some()
+    }
+
+    /// Begins to cut its chunks as those of a record where the bytes begin at `start`, unless they are. It has no bytes then,
+    /// but those that [`realign_some`](Self::realign_some) gives back.
+    pub fn realign(&mut self, start: u32) -> Option<Realigning> {
+        if self.start == start as usize {
+            return None;
+        }
+        let (before, len) = (self.start, self.len);
+        let pieces = self.take_tree()?.pieces(before, len);
+        (self.start, self.len) = (start as usize, 0);
+        Some(Realigning { pieces, len })
+    }
+
+    /// Takes so many chunks of what is to be cut anew; whether there are more.
+    pub fn realign_some(&mut self, rest: &mut Realigning, chunks: usize, garbage: &mut Garbage) -> bool {
+        for _ in 0..chunks {
+            let Some(piece) = rest.pieces.next(garbage) else { return false };
+            self.extend(piece.as_ref(), rest.len);
+        }
+        true
+    }
+
     /// Whether its chunks are cut as those of a record where the bytes begin at this offset.
     pub(super) fn starts_at(&self, offset: usize) -> bool {
         self.tree.is_some() && self.start == offset
@@ -289,6 +316,20 @@ impl Gathering {
         let mut pieces = tree.pieces(start, self.len);
         place.write_pieces(offset, self.len, || pieces.next(garbage), self.purse.budget())?;
         Ok(Data::from(tree))
+    }
+}
+
+/// Bytes whose chunks are to be cut anew.
+#[derive(Debug)]
+pub struct Realigning {
+    pieces: Pieces,
+    len: usize,
+}
+
+impl Realigning {
+    /// Nobody wants them any more.
+    pub fn discard(&mut self, garbage: &mut Garbage) {
+        self.pieces.let_go(garbage);
     }
 }
 
