@@ -338,3 +338,87 @@ fn an_end_waits_for_a_list_and_a_loss_does_not() {
     drop(connection);
     assert_eq!(store.budget().used(), 3000 * 128);
 }
+
+/// An upload of a megabyte that is complete but for its last packet, to a record of 50 001 bytes that everybody may write.
+fn long_append(bench: &mut Bench) -> (u64, Vec<u8>) {
+    bench.send(packets(1, op::CREATE, 3, pattern(50_001)).concat());
+    while bench.connection.has_work() {
+        bench.work();
+    }
+    let pointer = bench.replies()[0].payload[..8].try_into().map(u64::from_be_bytes).unwrap();
+    bench.connection.sent(bench.connection.output().window_len(), NOW, &mut bench.store);
+    let mut upload = packets(2, op::APPEND, 0, wire::pointed(pointer, vec![9; 1 << 20]));
+    let last = upload.pop().unwrap();
+    for packet in upload {
+        bench.send(packet);
+    }
+    (pointer, last)
+}
+
+fn append(bench: &mut Bench, pointer: u64, data: &[u8]) {
+    let peer = bench.connection.peer();
+    let data = netswap_core::memory::Payload::Whole(data);
+    let done = bench.store.execute(peer, Xid(9), Request::Append { pointer: Pointer(pointer), data }, NOW);
+    assert!(matches!(done, Execution::Done(Reply::Appended { .. })), "{done:?}");
+}
+
+#[test]
+fn a_long_append_that_others_overtake_is_cut_anew_in_portions() {
+    let mut bench = bench(256);
+    let (pointer, last) = long_append(&mut bench);
+    append(&mut bench, pointer, b"x");
+    bench.send([last, ping(3, "after it")].concat());
+    let mut calls = 0;
+    while bench.connection.has_work() {
+        // Others come first once more on the way.
+        if calls == 3 {
+            append(&mut bench, pointer, b"y");
+        }
+        assert_eq!(bench.pings(), 0, "a request behind it has come first");
+        bench.work();
+        calls += 1;
+    }
+    assert!((14..40).contains(&calls), "{calls}");
+    let replies = bench.replies();
+    assert_eq!(replies, [wire::appended(2, 4, 50_003), wire::ok(3, "after it")]);
+    let peer = bench.connection.peer();
+    let read = Request::ResolvePointer { pointer: Pointer(pointer) };
+    let Execution::Done(Reply::Resolved(data)) = bench.store.execute(peer, Xid(9), read, NOW) else { panic!() };
+    assert_eq!(data.to_vec(), [&pattern(50_001), &b"xy"[..], &vec![9; 1 << 20]].concat());
+    assert_eq!(bench.store.statistics().unfinished_bytes, 0);
+}
+
+#[test]
+fn an_append_that_others_overtake_all_the_time_is_carried_out_all_the_same() {
+    let mut bench = bench(256);
+    let (pointer, last) = long_append(&mut bench);
+    append(&mut bench, pointer, b"x");
+    bench.send(last);
+    let mut calls = 0;
+    while bench.connection.has_work() {
+        append(&mut bench, pointer, b"x");
+        bench.work();
+        calls += 1;
+        assert!(calls < 200, "it never ends");
+    }
+    assert_eq!(bench.replies()[0].code, 0);
+}
+
+#[test]
+fn a_connection_that_is_lost_while_an_append_is_cut_anew_changes_nothing() {
+    let mut bench = bench(256);
+    let (pointer, last) = long_append(&mut bench);
+    append(&mut bench, pointer, b"x");
+    bench.send(last);
+    bench.work();
+    assert!(bench.connection.has_work());
+    bench.connection.dismantle(&mut bench.store);
+    while bench.store.has_garbage() {
+        drop(bench.store.take_garbage());
+    }
+    let left = bench.store.statistics();
+    assert_eq!(left.counters.requests(netswap_core::wire::Opcode::Append), 1);
+    drop(bench.connection);
+    assert_eq!(bench.store.statistics().unfinished_bytes, 0);
+    assert!(bench.store.statistics().bytes < 60_000, "{}", bench.store.statistics().bytes);
+}
