@@ -383,7 +383,9 @@ fn a_long_append_that_others_overtake_is_cut_anew_in_portions() {
     assert_eq!(replies, [wire::appended(2, 4, 50_003), wire::ok(3, "after it")]);
     let peer = bench.connection.peer();
     let read = Request::ResolvePointer { pointer: Pointer(pointer) };
-    let Execution::Done(Reply::Resolved(data)) = bench.store.execute(peer, Xid(9), read, NOW) else { panic!() };
+    let Execution::Done(Reply::Resolved(data)) = bench.store.execute(peer, Xid(9), read, NOW) else {
+        panic!()
+    };
     assert_eq!(data.to_vec(), [&pattern(50_001), &b"xy"[..], &vec![9; 1 << 20]].concat());
     assert_eq!(bench.store.statistics().unfinished_bytes, 0);
 }

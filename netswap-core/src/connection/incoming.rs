@@ -18,11 +18,11 @@ pub(super) struct Incoming {
     /// When its latest packet was complete, in reading time.
     pub(super) last_packet: Instant,
     operands: [u8; MAX_OPERANDS],
-    operands_len: usize,
-    operands_missing: usize,
+    operands_len: u8,
+    operands_missing: u8,
     gathering: Option<Gathering>,
     /// How many bytes of data are declared.
-    declared: usize,
+    declared: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Incoming {
     /// A message of which the first header has arrived.
     pub(super) fn new(header: Header, opcode: Option<Opcode>, budget: &Arc<Budget>) -> Self {
         let operands = opcode.map_or(0, Opcode::operand_len);
-        let declared = (header.remaining as usize).saturating_sub(operands);
+        let declared = header.remaining.saturating_sub(operands as u32);
         Self {
             header,
             opcode,
@@ -47,7 +47,7 @@ impl Incoming {
             last_packet: Instant::ZERO,
             operands: [0; MAX_OPERANDS],
             operands_len: 0,
-            operands_missing: operands,
+            operands_missing: operands as u8,
             gathering: opcode.filter(|opcode| opcode.has_data()).map(|_| Gathering::new(budget.clone())),
             declared,
         }
@@ -55,14 +55,15 @@ impl Incoming {
 
     /// Takes the next bytes: operands first, then data. What no operation wants is thrown away.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
-        let (operands, data) = bytes.split_at(self.operands_missing.min(bytes.len()));
+        let (operands, data) = bytes.split_at(usize::from(self.operands_missing).min(bytes.len()));
         if !operands.is_empty() {
-            self.operands[self.operands_len..self.operands_len + operands.len()].copy_from_slice(operands);
-            self.operands_len += operands.len();
-            self.operands_missing -= operands.len();
+            let at = usize::from(self.operands_len);
+            self.operands[at..at + operands.len()].copy_from_slice(operands);
+            self.operands_len += operands.len() as u8;
+            self.operands_missing -= operands.len() as u8;
         }
         if let Some(gathering) = &mut self.gathering {
-            gathering.extend(data, self.declared);
+            gathering.extend(data, self.declared as usize);
         }
     }
 
@@ -70,7 +71,7 @@ impl Incoming {
     pub(super) fn parse(&self) -> Result<Request<u32>, Refusal> {
         let opcode = self.opcode.ok_or(Refusal::UnsupportedOp)?;
         let Header { access, remaining, .. } = self.header;
-        Request::parse(opcode, access, remaining, &self.operands[..self.operands_len])
+        Request::parse(opcode, access, remaining, &self.operands[..self.operands_len.into()])
             .map_err(Refusal::InvalidRequest)
     }
 
@@ -78,7 +79,7 @@ impl Incoming {
     pub(super) fn extend_by_packets(&mut self, packets: &[u8]) {
         let Some(gathering) = &mut self.gathering else { return };
         for packet in packets.chunks_exact(FULL_PACKET) {
-            gathering.extend(&packet[HEADER_LEN..], self.declared);
+            gathering.extend(&packet[HEADER_LEN..], self.declared as usize);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Data that no record holds any more, dropped in portions.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -12,21 +13,21 @@ use super::tree::{Child, Node};
 /// What it holds counts against the budget until it is dropped.
 #[derive(Default)]
 pub struct Garbage {
-    /// Parts of trees, of which the last is next.
-    parts: Vec<Child>,
+    /// Parts of trees, of which the last is next; mostly there are none.
+    parts: Option<Box<Vec<Child>>>,
 }
 
 impl Garbage {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { parts: Vec::new() }
+        Self { parts: None }
     }
 
     /// Whether there is nothing to be dropped.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.parts.is_none()
     }
 
     /// Adds data. What is small is dropped at once.
@@ -39,7 +40,7 @@ impl Garbage {
 
     pub(super) fn add(&mut self, part: Child) {
         if let Child::Node(_) = part {
-            self.parts.push(part);
+            self.parts.get_or_insert_default().push(part);
         }
     }
 
@@ -48,18 +49,19 @@ impl Garbage {
     #[must_use]
     pub fn take(&mut self, most: usize) -> Portion {
         let mut portion = Portion { nodes: Vec::new() };
+        let Some(parts) = &mut self.parts else { return portion };
         let mut left = most;
         while left > 0
-            && let Some(part) = self.parts.pop()
+            && let Some(part) = parts.pop()
         {
-            left = left.saturating_sub(1);
+            left -= 1;
             // Where somebody else holds it, that one drops what is below.
             if let Child::Node(node) = part
                 && let Some(mut node) = Arc::into_inner(node)
             {
                 for child in &mut node.children {
                     match child {
-                        Child::Node(_) => self.parts.push(core::mem::replace(child, Child::Zeros)),
+                        Child::Node(_) => parts.push(core::mem::replace(child, Child::Zeros)),
                         Child::Chunk(_) => left = left.saturating_sub(1),
                         Child::Zeros => {}
                     }
@@ -67,12 +69,18 @@ impl Garbage {
                 portion.nodes.push(node);
             }
         }
+        if parts.is_empty() {
+            self.parts = None;
+        }
         portion
     }
 
     /// Takes over what others have to drop.
     pub fn append(&mut self, other: &mut Self) {
-        self.parts.append(&mut other.parts);
+        if let Some(parts) = &mut other.parts {
+            self.parts.get_or_insert_default().append(parts);
+            other.parts = None;
+        }
     }
 }
 
@@ -97,7 +105,7 @@ impl Portion {
 
 impl fmt::Debug for Garbage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Garbage({} parts)", self.parts.len())
+        write!(f, "Garbage({} parts)", self.parts.as_ref().map_or(0, |parts| parts.len()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The data of a request while it arrives in several packets.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -20,16 +21,14 @@ const AMPLE_FROM: usize = 4096;
 pub struct Gathering {
     /// What was charged and is no chunk's yet.
     purse: Purse,
-    /// Bytes of a chunk.
-    chunk: usize,
     /// All bytes, or those of the chunk that is being filled.
     data: Vec<u8>,
     /// The chunks that are full, where there are too many bytes for one block.
-    tree: Option<Builder>,
+    tree: Option<Box<Builder>>,
     /// Where in a record the bytes will begin, as far as that is known: chunks are cut there.
-    start: usize,
+    start: u32,
     /// Bytes of data that came.
-    len: usize,
+    len: u32,
     unfinished: usize,
     /// The limit that its last bytes passed.
     overrun: Option<Overrun>,
@@ -40,7 +39,6 @@ impl Gathering {
     #[must_use]
     pub fn new(budget: Arc<Budget>) -> Self {
         Self {
-            chunk: budget.chunk(),
             purse: Purse::new(budget),
             data: Vec::new(),
             tree: None,
@@ -54,16 +52,16 @@ impl Gathering {
     /// Where in a record the bytes are expected to begin. To be said before many have come.
     pub fn set_start(&mut self, start: u32) {
         if self.tree.is_none() {
-            self.start = start as usize;
+            self.start = start;
         }
     }
 
     /// Adds bytes that arrived, of data that are expected to have `expected` bytes in all.
     #[inline]
     pub fn extend(&mut self, bytes: &[u8], expected: usize) {
-        self.len += bytes.len();
+        self.len += bytes.len() as u32;
         let end = self.data.len() + bytes.len();
-        if self.tree.is_some() && end <= self.chunk && end <= self.data.capacity() {
+        if self.tree.is_some() && end <= self.data.capacity() {
             self.data.extend_from_slice(bytes);
         } else {
             self.extend_slowly(bytes, expected);
@@ -72,7 +70,7 @@ impl Gathering {
 
     fn extend_slowly(&mut self, bytes: &[u8], expected: usize) {
         let flat_at_most = self.purse.budget().flat_at_most();
-        if self.tree.is_none() && self.len <= flat_at_most {
+        if self.tree.is_none() && self.len() <= flat_at_most {
             // The last of what stays in one block leaves no slack.
             extend(&mut self.data, bytes, expected.min(flat_at_most));
             return;
@@ -85,23 +83,23 @@ impl Gathering {
 
     /// What came so far becomes the first chunks.
     fn begin_tree(&mut self, expected: usize) {
-        self.tree = Some(Builder::new(self.start, self.chunk));
+        self.tree = Some(Box::new(Builder::new(self.start as usize, self.chunk())));
         let first = core::mem::take(&mut self.data);
-        self.data = vec![0; self.start % self.chunk];
+        self.data = vec![0; self.start as usize % self.chunk()];
         self.fill(&first, expected);
     }
 
     /// Adds bytes to the chunk that is being filled, and to those behind it.
     fn fill(&mut self, mut bytes: &[u8], expected: usize) {
         while !bytes.is_empty() {
-            if self.data.len() == self.chunk {
+            if self.data.len() == self.chunk() {
                 self.seal();
             }
-            let (here, rest) = bytes.split_at(bytes.len().min(self.chunk - self.data.len()));
+            let (here, rest) = bytes.split_at(bytes.len().min(self.chunk() - self.data.len()));
             if here.len() > self.data.capacity() - self.data.len() {
                 // As much has come by now as a chunk has; what is still to come may be less, these bytes included.
-                let more = expected.saturating_sub(self.len) + bytes.len();
-                let most = (self.chunk - self.data.len()).min(more.max(here.len()));
+                let more = expected.saturating_sub(self.len()) + bytes.len();
+                let most = (self.chunk() - self.data.len()).min(more.max(here.len()));
                 self.data.reserve_exact(most);
             }
             self.data.extend_from_slice(here);
@@ -119,6 +117,11 @@ impl Gathering {
             let chunk = Chunk::new(data, &mut self.purse);
             tree.push(chunk, &mut self.purse);
         }
+    }
+
+    /// Bytes of a chunk, for which a buffer has room at most.
+    fn chunk(&self) -> usize {
+        self.purse.budget().chunk()
     }
 
     /// Counts bytes of the request as unfinished, and what they need beside themselves.
@@ -145,8 +148,8 @@ impl Gathering {
         if bytes <= self.purse.budget().flat_at_most() {
             return 0;
         }
-        let each = Chunk::cost(self.chunk) - self.chunk + Tree::COST_OF_NODE / 8;
-        (bytes / self.chunk + 2) * each + self.start % self.chunk
+        let each = Chunk::cost(self.chunk()) - self.chunk() + Tree::COST_OF_NODE / 8;
+        (bytes / self.chunk() + 2) * each + self.start as usize % self.chunk()
     }
 
     /// Remembers that its last bytes passed a limit, so that it can never be settled. Whoever would settle it thus
@@ -164,7 +167,7 @@ impl Gathering {
     /// Bytes of data so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether there are no data.
@@ -208,12 +211,12 @@ impl Gathering {
     /// Begins to cut its chunks as those of a record where the bytes begin at `start`, unless they are. It has no bytes then,
     /// but those that [`realign_some`](Self::realign_some) gives back.
     pub fn realign(&mut self, start: u32) -> Option<Realigning> {
-        if self.start == start as usize {
+        if self.start == start {
             return None;
         }
-        let (before, len) = (self.start, self.len);
+        let (before, len) = (self.start as usize, self.len());
         let pieces = self.take_tree()?.pieces(before, len);
-        (self.start, self.len) = (start as usize, 0);
+        (self.start, self.len) = (start, 0);
         Some(Realigning { pieces, len })
     }
 
@@ -228,7 +231,7 @@ impl Gathering {
 
     /// Whether its chunks are cut as those of a record where the bytes begin at this offset.
     pub(super) fn starts_at(&self, offset: usize) -> bool {
-        self.tree.is_some() && self.start == offset
+        self.tree.is_some() && self.start as usize == offset
     }
 
     /// Makes these bytes data that can be sent, no longer unfinished.
@@ -305,7 +308,7 @@ impl Gathering {
         garbage: &mut Garbage,
     ) -> Result<Data, Overrun> {
         self.check()?;
-        let start = self.start;
+        let (start, len) = (self.start as usize, self.len());
         let Some(tree) = self.take_tree() else {
             return place.write(offset, &self.data, self.purse.budget());
         };
@@ -313,8 +316,8 @@ impl Gathering {
             place.graft(tree, offset, &mut self.purse, garbage);
             return Ok(Data::default());
         }
-        let mut pieces = tree.pieces(start, self.len);
-        place.write_pieces(offset, self.len, || pieces.next(garbage), self.purse.budget())?;
+        let mut pieces = tree.pieces(start, len);
+        place.write_pieces(offset, len, || pieces.next(garbage), self.purse.budget())?;
         Ok(Data::from(tree))
     }
 }
