@@ -3,10 +3,12 @@
 //! Data that arrive are cut into chunks where the record's would be, so that they take their places in it at once. An APPEND
 //! learns only at its end where that is. What was cut for another place is copied here, away from the store's lock.
 
-use super::Connection;
+use alloc::boxed::Box;
+
 use super::incoming::Incoming;
+use super::{Connection, Occupation};
 use crate::engine::Engine;
-use crate::memory::Realigning;
+use crate::memory::{Garbage, Realigning};
 use crate::time::Instant;
 use crate::types::Xid;
 use crate::wire::Request;
@@ -57,7 +59,8 @@ impl Connection {
             && let Some(rest) = message.realign(start)
         {
             let tries = tries + 1;
-            self.aligning = Some(alloc::boxed::Box::new(Aligning { xid, message, request, rest, tries }));
+            let aligning = Aligning { xid, message, request, rest, tries };
+            self.occupation = Some(Box::new(Occupation::Aligning(aligning)));
             self.turn = 0;
             return;
         }
@@ -65,23 +68,27 @@ impl Connection {
     }
 
     /// Cuts the next portion anew, and carries the request out after the last.
-    pub(super) fn continue_aligning(&mut self, now: Instant, engine: &mut impl Engine) {
-        let Some(mut aligning) = self.aligning.take() else { return };
-        let Aligning { message, rest, .. } = &mut *aligning;
+    pub(super) fn continue_aligning(
+        &mut self,
+        mut aligning: Aligning,
+        now: Instant,
+        engine: &mut impl Engine,
+    ) {
+        let Aligning { message, rest, .. } = &mut aligning;
         if message.realign_some(rest, PORTION, self.output.garbage()) {
-            self.aligning = Some(aligning);
+            self.occupation = Some(Box::new(Occupation::Aligning(aligning)));
         } else {
-            let Aligning { xid, message, request, tries, .. } = *aligning;
+            let Aligning { xid, message, request, tries, .. } = aligning;
             self.align(xid, message, request, tries, now, engine);
         }
         self.drop_garbage(engine);
     }
+}
 
-    /// Gives up the request.
-    pub(super) fn drop_aligning(&mut self) {
-        if let Some(mut aligning) = self.aligning.take() {
-            aligning.rest.discard(self.output.garbage());
-            aligning.message.discard(self.output.garbage());
-        }
+impl Aligning {
+    /// The request is given up.
+    pub(super) fn discard(mut self, garbage: &mut Garbage) {
+        self.rest.discard(garbage);
+        self.message.discard(garbage);
     }
 }

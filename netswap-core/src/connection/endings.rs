@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use bytes::BytesMut;
 use hashbrown::HashMap;
 
 use super::Connection;
@@ -42,8 +41,7 @@ impl Connection {
     pub(super) fn give_up(&mut self, incident: Incident, now: Instant, engine: &mut impl Engine) {
         engine.note(incident);
         self.depart(now, engine);
-        self.listing = None;
-        self.drop_aligning();
+        self.drop_occupation();
         self.drop_unfinished();
         self.output.cancel_all();
         self.stage = Stage::Closed;
@@ -82,14 +80,14 @@ impl Connection {
         self.unfinished = 0;
         self.standing = HashMap::with_hasher(self.standing.hasher().clone());
         self.newsworthy = Queue::default();
-        self.backlog = BytesMut::new();
+        self.backlog = None;
         self.clocks.packet_ended();
     }
 
     /// Goes on to the next stage where this one has come to its end, and sets the clocks.
     pub(super) fn settle(&mut self, now: Instant) {
         if let Stage::Ending(ending) = self.stage
-            && self.backlog.is_empty()
+            && self.backlog.is_none()
             && !self.is_occupied()
         {
             self.end(ending);

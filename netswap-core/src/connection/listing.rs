@@ -9,8 +9,7 @@ use core::cmp::Reverse;
 
 use bytes::Bytes;
 
-use super::Connection;
-use super::endings::Stage;
+use super::{Connection, Occupation};
 use crate::engine::{Engine, Incident, ListCursor};
 use crate::error::Refusal;
 use crate::memory::{Budget, Data, Overrun};
@@ -167,7 +166,8 @@ impl Connection {
         match self.charge_list(count) {
             Ok(charge) => {
                 let nothing = Collecting { charge, runs: Vec::new(), len: 0 };
-                self.listing = Some(Box::new(Listing { xid, state: State::Collecting(cursor, nothing) }));
+                let listing = Listing { xid, state: State::Collecting(cursor, nothing) };
+                self.occupation = Some(Box::new(Occupation::Listing(listing)));
                 // Nothing else is done until it is made.
                 self.turn = 0;
             }
@@ -177,12 +177,11 @@ impl Connection {
 
     fn charge_list(&self, count: u64) -> Result<Charge, Overrun> {
         let bytes = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(POINTER);
-        Charge::new(&self.budget, if bytes <= FEW { 0 } else { bytes })
+        Charge::new(self.places.budget(), if bytes <= FEW { 0 } else { bytes })
     }
 
     /// Makes the next portion of a list.
-    pub(super) fn continue_list(&mut self, now: Instant, engine: &mut impl Engine) {
-        let Some(mut listing) = self.listing.take() else { return };
+    pub(super) fn continue_list(&mut self, mut listing: Listing, now: Instant, engine: &mut impl Engine) {
         let portion = self.config.portions.records;
         listing.state = match listing.state {
             State::Collecting(cursor, mut collecting) => {
@@ -205,7 +204,7 @@ impl Connection {
                 }
             },
         };
-        self.listing = Some(listing);
+        self.occupation = Some(Box::new(Occupation::Listing(listing)));
     }
 
     fn answer_list(&mut self, xid: Xid, made: Merging) {
@@ -224,11 +223,6 @@ impl Connection {
         // The request itself was counted when it was carried out.
         engine.note(Incident::Refused(None, refusal));
         self.output.push(xid, Reply::<Data>::Refused(refusal).encode());
-    }
-
-    /// Whether a request is carried out in portions, which must be before anything else.
-    pub(super) fn is_occupied(&self) -> bool {
-        (self.listing.is_some() || self.aligning.is_some()) && !matches!(self.stage, Stage::Closed)
     }
 }
 

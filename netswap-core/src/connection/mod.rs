@@ -52,7 +52,6 @@ const PORTION: usize = 64;
 pub struct Connection {
     peer: Peer,
     config: Arc<Config>,
-    budget: Arc<Budget>,
     places: Places,
     reader: PacketReader,
     /// The message whose packet came last, or is arriving.
@@ -63,10 +62,8 @@ pub struct Connection {
     discarding: u32,
     /// What all these count as unfinished.
     unfinished: u64,
-    /// A list of many records that is being made.
-    listing: Option<Box<Listing>>,
-    /// An APPEND that is being cut into other chunks.
-    aligning: Option<Box<Aligning>>,
+    /// A request that is carried out in portions.
+    occupation: Option<Box<Occupation>>,
     /// Requests that the engine has not answered yet.
     executing: Vec<Xid>,
     /// Watches and waiting reads.
@@ -74,7 +71,7 @@ pub struct Connection {
     /// Those watches that have news to be sent when there is room.
     newsworthy: Queue<Xid>,
     /// What was read and must wait until replies have left, or for its turn.
-    backlog: BytesMut,
+    backlog: Option<Box<BytesMut>>,
     /// Packets that may be handled in this call.
     turn: u32,
     output: Output,
@@ -83,6 +80,14 @@ pub struct Connection {
     last_word: Option<(Xid, Violation)>,
     departed: bool,
     clocks: Clocks,
+}
+
+/// A request that takes many calls. No other of its connection is carried out meanwhile.
+#[derive(Debug)]
+enum Occupation {
+    Listing(Listing),
+    /// An APPEND that is being cut into other chunks.
+    Aligning(Aligning),
 }
 
 /// What an adapter has to do with the socket.
@@ -104,19 +109,17 @@ impl Connection {
         Self {
             peer,
             config,
-            places: Places::new(budget.clone()),
-            budget,
+            places: Places::new(budget),
             reader: PacketReader::default(),
             current: None,
             incoming: HashMap::with_hasher(hasher.clone()),
             discarding: 0,
             unfinished: 0,
-            listing: None,
-            aligning: None,
+            occupation: None,
             executing: Vec::new(),
             standing: HashMap::with_hasher(hasher.clone()),
             newsworthy: Queue::default(),
-            backlog: BytesMut::new(),
+            backlog: None,
             turn: 0,
             output: Output::new(hasher),
             stage: Stage::Open,
@@ -169,7 +172,7 @@ impl Connection {
     #[must_use]
     pub fn wants_read(&self) -> bool {
         match self.stage {
-            Stage::Open => self.backlog.is_empty() && !self.is_occupied() && self.has_room(),
+            Stage::Open => self.backlog.is_none() && !self.is_occupied() && self.has_room(),
             // What a client still sends is drained, or it could not get to reading what it is told.
             Stage::Flushing { linger } => linger,
             Stage::Lingering { .. } => true,
@@ -192,13 +195,15 @@ impl Connection {
         if self.stage != Stage::Open {
             return;
         }
-        if self.backlog.is_empty() && !self.is_occupied() {
+        if self.backlog.is_none() && !self.is_occupied() {
             let mut rest = input;
             self.turn = self.config.portions.packets;
             self.read_packets(&mut rest, now, engine);
-            self.backlog.extend_from_slice(rest);
+            if !rest.is_empty() {
+                self.backlog.get_or_insert_default().extend_from_slice(rest);
+            }
         } else {
-            self.backlog.extend_from_slice(input);
+            self.backlog.get_or_insert_default().extend_from_slice(input);
             self.read_backlog(now, engine);
         }
         self.drop_garbage(engine);
@@ -208,16 +213,18 @@ impl Connection {
     /// Whether requests that were read, or one that is carried out in portions, wait for nothing but their turn: for a call of [`handle_work`](Self::handle_work).
     #[must_use]
     pub fn has_work(&self) -> bool {
-        self.is_occupied() || (!self.backlog.is_empty() && self.is_reading_packets() && self.has_room())
+        self.is_occupied() || (self.backlog.is_some() && self.is_reading_packets() && self.has_room())
     }
 
     /// Goes on with what was read. One call takes less than a millisecond, as each of the others does: others get their
     /// turn before the next.
     pub fn handle_work(&mut self, now: Instant, engine: &mut impl Engine) {
-        if self.aligning.is_some() {
-            self.continue_aligning(now, engine);
-        } else if self.is_occupied() {
-            self.continue_list(now, engine);
+        if self.is_occupied() {
+            match self.occupation.take().map(|occupation| *occupation) {
+                Some(Occupation::Listing(listing)) => self.continue_list(listing, now, engine),
+                Some(Occupation::Aligning(aligning)) => self.continue_aligning(aligning, now, engine),
+                None => {}
+            }
         } else if self.has_work() {
             self.read_backlog(now, engine);
         }
@@ -232,7 +239,7 @@ impl Connection {
     pub fn sent(&mut self, count: usize, now: Instant, engine: &mut impl Engine) {
         self.output.advance(count);
         self.tell_news(engine);
-        if !self.backlog.is_empty() {
+        if self.backlog.is_some() {
             self.read_backlog(now, engine);
         }
         self.drop_garbage(engine);
@@ -299,11 +306,22 @@ impl Connection {
 
     /// Gives up everything, because the socket is closed: what is large is left to the engine to be dropped in portions.
     pub fn dismantle(&mut self, engine: &mut impl Engine) {
-        self.drop_aligning();
+        self.drop_occupation();
         self.drop_unfinished();
         self.output.cancel_all();
         self.stage = Stage::Closed;
         engine.discard(self.output.garbage());
+    }
+
+    /// Whether a request is carried out in portions, which must be before anything else.
+    fn is_occupied(&self) -> bool {
+        self.occupation.is_some() && !matches!(self.stage, Stage::Closed)
+    }
+
+    fn drop_occupation(&mut self) {
+        if let Some(Occupation::Aligning(aligning)) = self.occupation.take().map(|it| *it) {
+            aligning.discard(self.output.garbage());
+        }
     }
 
     /// Drops a portion of what was large, and leaves the rest to the engine.

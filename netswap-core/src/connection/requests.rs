@@ -36,7 +36,7 @@ impl Connection {
     /// Whether fewer replies than these are queued, and there is a place for another.
     fn has_room_for_replies(&self, most: u32) -> bool {
         let replies = self.replies();
-        replies < most as usize && (replies < OWN_REPLIES || self.budget.has_places(1))
+        replies < most as usize && (replies < OWN_REPLIES || self.places.budget().has_places(1))
     }
 
     fn replies(&self) -> usize {
@@ -45,7 +45,7 @@ impl Connection {
 
     /// Whether there is a place for another of the unfinished requests, or of those being discarded.
     fn has_place_beside(&self, requests: usize) -> bool {
-        requests < OWN_REQUESTS || self.budget.has_places(1)
+        requests < OWN_REQUESTS || self.places.budget().has_places(1)
     }
 
     /// Whether it needs none but its own places for requests and replies.
@@ -90,14 +90,14 @@ impl Connection {
             return;
         }
         self.turn = self.config.portions.packets;
-        let backlog = core::mem::take(&mut self.backlog);
+        let Some(mut backlog) = self.backlog.take() else { return };
         let mut rest = &backlog[..];
         self.read_packets(&mut rest, now, engine);
         let handled = backlog.len() - rest.len();
         // Once all is handled, its room is given back. Until then what is left stays where it is.
         if handled < backlog.len() && self.is_reading_packets() {
-            self.backlog = backlog;
-            self.backlog.advance(handled);
+            backlog.advance(handled);
+            self.backlog = Some(backlog);
         }
     }
 
@@ -200,7 +200,7 @@ impl Connection {
                 }
                 message
             }
-            None => Incoming::new(header, self.opcode_of(header)?, &self.budget),
+            None => Incoming::new(header, self.opcode_of(header)?, self.places.budget()),
         };
         if let Some(other) = self.current.replace(message) {
             self.incoming.insert(other.header.xid, other);
@@ -334,7 +334,7 @@ impl Connection {
         let bytes = message.header.payload_len();
         let limit = self.config.limits.connection_unfinished;
         if self.unfinished.saturating_add(bytes as u64) > limit {
-            self.budget.allow(bytes)?;
+            self.places.budget().allow(bytes)?;
             return Err(Overrun::Unfinished(limit));
         }
         message.charge(bytes)?;
@@ -383,7 +383,7 @@ impl Connection {
         pointers.sort_unstable();
         let message = Reply::<Vec<u8>>::Pointers(pointers).encode();
         let Message { opcode, access, operands, body } = message;
-        Ok(Message { opcode, access, operands, body: Payload::Whole(&body).settle(&self.budget)? })
+        Ok(Message { opcode, access, operands, body: Payload::Whole(&body).settle(self.places.budget())? })
     }
 
     /// The client abandons a transaction (docs/PROTOCOL.md §2.5).

@@ -16,6 +16,10 @@ impl Places {
         Self { budget, held: 0 }
     }
 
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     pub(crate) fn are_held(&self) -> bool {
         self.held > 0
     }
