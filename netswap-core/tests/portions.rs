@@ -2,6 +2,8 @@
 //! requests while more is due than was done (docs/PROTOCOL.md §6.3).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use netswap_core::time::Instant;
 use netswap_core::types::{Access, Owner, Pointer, Xid};
 use netswap_core::wire::{Lifetime, Reply, Request};
 use proptest::prelude::*;
+use support::{OVERHEAD, OWNER_COST, SETTINGS_COST, held};
 
 /// Milliseconds since the start.
 type Time = u64;
@@ -87,6 +90,20 @@ struct Record {
     deadline: Option<Time>,
     /// It has come to an heir, who may not know yet.
     inherited: bool,
+    /// Whether SET_LIFETIME gave it a grace.
+    has_grace: bool,
+    /// Whether its owner has been gone since it got it.
+    was_left: bool,
+}
+
+impl Record {
+    /// What it counts, at least and at most. The store may find out about absences of its owner one by one, so that any of
+    /// them may have given it a deadline of its own.
+    fn held(&self) -> (u64, u64) {
+        let is_set = self.has_grace || self.ttl.is_some() || self.heir.is_some();
+        let cost = |counts: bool| held(4) + OVERHEAD + if counts { SETTINGS_COST } else { 0 };
+        (cost(is_set), cost(is_set || self.was_left))
+    }
 }
 
 /// The rules of §6.3 to §6.5, one thing after another.
@@ -107,7 +124,7 @@ impl Model {
         let absent = !self.is_present(to);
         let record = self.records.get_mut(&pointer).unwrap();
         if record.owner != to {
-            (record.owner, record.heir) = (to, None);
+            (record.owner, record.heir, record.was_left) = (to, None, absent);
             record.deadline = absent.then_some(now + record.grace);
         }
     }
@@ -138,7 +155,7 @@ impl Model {
         *self.present.get_mut(&owner).unwrap() -= 1;
         if !self.is_present(owner) {
             let own = self.records.values_mut().filter(|it| it.owner == owner);
-            own.for_each(|it| it.deadline = Some(now + it.grace));
+            own.for_each(|it| (it.deadline, it.was_left) = (Some(now + it.grace), true));
         }
     }
 }
@@ -273,6 +290,8 @@ impl Play {
                         heir: None,
                         deadline: None,
                         inherited: false,
+                        has_grace: false,
+                        was_left: false,
                     };
                     self.model.records.insert(pointer, record);
                     self.model.known.push(pointer);
@@ -288,6 +307,7 @@ impl Play {
                 assert!(matches!(reply, Reply::Done), "{reply:?}");
                 let now = self.now;
                 let record = self.model.records.get_mut(&pointer)?;
+                (record.has_grace, record.was_left) = (grace.is_some(), false);
                 record.grace = grace.map_or(GRACE, |seconds| Time::from(seconds) * 1000);
                 (record.ttl, record.heir) = ((ttl > 0).then(|| now + Time::from(ttl) * 1000), heir);
             }
@@ -362,10 +382,15 @@ impl Play {
     fn check(&self) {
         let (statistics, model) = (self.store.statistics(), &self.model);
         assert_eq!(statistics.records, model.records.len() as u64);
-        let owners = model.records.values().map(|it| it.owner);
-        let owners: BTreeSet<Owner> = owners.chain(self.clients.iter().map(|it| it.peer.owner)).collect();
-        assert_eq!(statistics.owners, owners.len() as u64);
-        assert_eq!(statistics.bytes, 132 * model.records.len() as u64);
+        let connected: BTreeSet<Owner> = self.clients.iter().map(|it| it.peer.owner).collect();
+        let mut absent: BTreeSet<Owner> = model.records.values().map(|it| it.owner).collect();
+        absent.retain(|owner| !connected.contains(owner));
+        assert_eq!(statistics.owners, (connected.len() + absent.len()) as u64);
+        let records = model.records.values().map(Record::held);
+        let (least, most) = records.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        let absent = absent.len() as u64 * OWNER_COST;
+        let expected = least + absent..=most + absent;
+        assert!(expected.contains(&statistics.bytes), "{} bytes, not {expected:?}", statistics.bytes);
     }
 
     /// Looks at everything, and then lets everything end.

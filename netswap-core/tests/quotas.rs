@@ -10,7 +10,7 @@ use support::wire::{
     self, FULL, abort, aborted, address_fault, ok, op, packets, pattern, ping, quota, request, resolved,
     unsupported, version,
 };
-use support::{GRACE, NS, OVERHEAD, World, held};
+use support::{GRACE, NS, OVERHEAD, OWNER_COST, SETTINGS_COST, World, held};
 
 fn world(change: impl FnOnce(&mut Config)) -> (World, Peer, Peer) {
     let mut world = World::with(|config| {
@@ -412,4 +412,80 @@ fn the_memory_of_what_has_ended_is_free_at_that_moment() {
         world.skip(NS);
         assert_eq!(world.ask(other, again).code, 0, "{len}");
     }
+}
+
+/// A server with so many bytes, where little beside them is left.
+fn scarce(total: u64) -> (World, Peer, Peer) {
+    world(|config| (config.limits.record, config.limits.total) = (100, total))
+}
+
+/// Creates empty records until so many bytes are left of a total, which must come out even.
+fn fill(world: &mut World, peer: Peer, total: u64, left: u64) {
+    while world.bytes() < total - left {
+        world.create(peer, 7, "");
+    }
+    assert_eq!(world.bytes(), total - left);
+}
+
+#[test]
+fn settings_count_until_a_record_has_none_of_them() {
+    const TOTAL: u64 = 10 * OVERHEAD + SETTINGS_COST;
+    let settings = [(60, 0, 0), (u32::MAX, 60, 0), (u32::MAX, 0, 7), (300, 60, 7)];
+    for (grace, ttl, heir) in settings {
+        let (mut world, one, _) = scarce(TOTAL);
+        let pointer = world.create(one, 7, "");
+        fill(&mut world, one, TOTAL, SETTINGS_COST);
+        // To the last byte.
+        let set = wire::lifetime(2, pointer, grace, ttl, heir);
+        assert_eq!(world.ask(one, replace(2, pointer, 1)), version(2, 2));
+        assert_eq!(world.ask(one, &set), quota(2, 1, TOTAL));
+        assert_eq!(world.bytes(), TOTAL - SETTINGS_COST + held(1));
+        assert_eq!(world.ask(one, replace(2, pointer, 0)), version(2, 3));
+        assert_eq!(world.ask(one, &set), ok(2, []));
+        // More of them count no more.
+        assert_eq!(world.ask(one, wire::lifetime(2, pointer, 60, 60, 7)), ok(2, []));
+        assert_eq!(world.bytes(), TOTAL);
+        assert_eq!(world.ask(one, wire::lifetime(2, pointer, u32::MAX, 0, 0)), ok(2, []));
+        assert_eq!(world.bytes(), TOTAL - SETTINGS_COST);
+        assert_eq!(world.ask(one, &set), ok(2, []));
+        assert_eq!(world.ask(one, wire::about(2, op::DELETE, pointer, [])), ok(2, []));
+        assert_eq!(world.bytes(), TOTAL - SETTINGS_COST - OVERHEAD);
+    }
+}
+
+#[test]
+fn records_of_absent_owners_count_a_deadline_and_their_owner() {
+    const TOTAL: u64 = 10 * OVERHEAD + 2 * SETTINGS_COST + OWNER_COST;
+    const NOBODY: u64 = 7;
+    let (mut world, one, other) = scarce(TOTAL);
+    let pointers = [world.create(one, 7, ""), world.create(one, 7, "")];
+    let give = |pointer, to| wire::transfer(2, pointer, to);
+    fill(&mut world, one, TOTAL, 2 * SETTINGS_COST + OWNER_COST);
+    // To one that is there it costs nothing.
+    assert_eq!(world.ask(one, give(pointers[0], other.owner.get())), ok(2, []));
+    assert_eq!(world.bytes(), TOTAL - 2 * SETTINGS_COST - OWNER_COST);
+    assert_eq!(world.ask(other, give(pointers[0], one.owner.get())), ok(2, []));
+    // To one that nobody knows it costs a deadline and the owner, to the last byte.
+    let rest = world.create(one, 7, pattern(64));
+    let used = OVERHEAD + 64 + SETTINGS_COST;
+    assert_eq!(world.ask(one, wire::lifetime(2, rest, 60, 0, 0)), ok(2, []));
+    assert_eq!(world.bytes(), TOTAL - 2 * SETTINGS_COST - OWNER_COST + used);
+    assert_eq!(world.ask(one, give(pointers[0], NOBODY)), quota(2, 1, TOTAL));
+    assert_eq!(world.ask(one, wire::about(2, op::DELETE, rest, [])), ok(2, []));
+    // What has settings counts no more with a deadline.
+    assert_eq!(world.ask(one, wire::lifetime(2, pointers[0], 60, 0, 0)), ok(2, []));
+    assert_eq!(world.ask(one, give(pointers[0], NOBODY)), ok(2, []));
+    assert_eq!(world.bytes(), TOTAL - SETTINGS_COST);
+    // The owner counts once.
+    assert_eq!(world.ask(one, give(pointers[1], NOBODY)), ok(2, []));
+    assert_eq!(world.bytes(), TOTAL);
+    // They end with their grace, and their owner with them.
+    world.wait(GRACE);
+    assert_eq!(world.bytes(), TOTAL - 2 * SETTINGS_COST - OWNER_COST - 2 * OVERHEAD);
+    // Nobody can be refused for going away.
+    world.reset(one);
+    world.reset(other);
+    assert_eq!(world.bytes(), TOTAL - 2 * SETTINGS_COST - 2 * OVERHEAD);
+    world.wait(GRACE);
+    assert_eq!(world.bytes(), 0);
 }

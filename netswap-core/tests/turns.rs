@@ -11,6 +11,7 @@ use netswap_core::time::Instant;
 use netswap_core::types::{Access, Pointer, Xid};
 use netswap_core::wire::{Reply, Request};
 use support::wire::{self, Assembler, Message, abort, op, packets, pattern, ping, request};
+use support::{OVERHEAD, OWNER_COST};
 
 /// A connection and the store, without anybody who drives them.
 struct Bench {
@@ -324,7 +325,7 @@ fn an_end_waits_for_a_list_and_a_loss_does_not() {
         let left = bench.connection.output().remaining();
         bench.connection.sent(left, NOW, &mut bench.store);
         let ended = if shutdown { Phase::Draining } else { Phase::Closed };
-        assert_eq!((bench.connection.phase(), bench.store.budget().used()), (ended, 3000 * 128));
+        assert_eq!((bench.connection.phase(), bench.store.budget().used()), (ended, 3000 * OVERHEAD));
     }
     let mut bench = bench(256);
     create(&mut bench, 3000);
@@ -336,7 +337,7 @@ fn an_end_waits_for_a_list_and_a_loss_does_not() {
     bench.store.disconnect(peer.id, NOW);
     let Bench { store, connection, .. } = bench;
     drop(connection);
-    assert_eq!(store.budget().used(), 3000 * 128);
+    assert_eq!(store.budget().used(), 3000 * OVERHEAD + OWNER_COST);
 }
 
 /// An upload of a megabyte that is complete but for its last packet, to a record of 50 001 bytes that everybody may write.

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use support::wire::{self, Message, abort, ok, op, request, resolved, watch};
-use support::{OVERHEAD, World};
+use support::{OWNER_COST, World};
 use threads::Threads;
 use watched::{Action, DEFAULT, Record, Watch};
 
@@ -320,9 +320,10 @@ impl Play {
             }
             assert_eq!(self.ask(client, wire::ping(1, "x")), ok(1, "x"));
         }
-        let lens = self.records.iter().filter(|it| it.gone.is_none()).map(|it| it.data().len() as u64);
-        let (least, most) =
-            lens.fold((0, 0), |(least, most), len| (least + OVERHEAD + len, most + OVERHEAD + len + len / 8));
+        let there = || self.records.iter().filter(|it| it.gone.is_none());
+        let absent = if there().any(|it| it.owner == self.absent) { OWNER_COST } else { 0 };
+        let held = there().map(Record::held);
+        let (least, most) = held.fold((absent, absent), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         let bytes = self.bench.bytes();
         assert!((least..=most).contains(&bytes), "{bytes} bytes, not {least} to {most}");
         for client in &self.clients {

@@ -31,6 +31,8 @@ mod lives;
 #[path = "../../../netswap-core/tests/model/machine.rs"]
 #[allow(dead_code)]
 mod machine;
+#[path = "../../../netswap-core/tests/model/memory.rs"]
+mod memory;
 #[path = "../../../netswap-core/tests/model/naive.rs"]
 mod naive;
 #[path = "../../../netswap-core/tests/model/operations.rs"]

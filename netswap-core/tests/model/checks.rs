@@ -61,6 +61,7 @@ impl Play {
                 self.tell();
             }
         }
+        self.naive.see_connected();
     }
 
     pub(crate) fn check(&self) {
@@ -68,7 +69,8 @@ impl Play {
             return;
         }
         let (store, statistics) = (&self.naive.store, self.world.statistics());
-        if self.punctual {
+        // Where it was late, it has not counted what nobody was told.
+        if store.punctual {
             store.counts.check(&statistics.counters);
         }
         assert_eq!(statistics.records, store.records.len() as u64);
@@ -82,7 +84,11 @@ impl Play {
         let unfinished = self.naive.unfinished_bytes();
         let least: u64 = store.records.values().map(|it| it.least_held() + OVERHEAD).sum();
         let held: u64 = store.records.values().map(|it| held(it.data().len() as u64) + OVERHEAD).sum();
-        let (least, most) = (least + unfinished, held + self.naive.held_unfinished());
+        let settings = store.records.values().map(|it| it.settings_held(store.punctual));
+        let settings = settings.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        let absent = store.absent_owners_held();
+        let least = least + unfinished + settings.0 + absent;
+        let most = held + self.naive.held_unfinished() + settings.1 + absent;
         // What replies hold is not known here. The tables of chunks are counted though the total is passed.
         let most = if self.is_quiet() { most } else { most.max(store.rules.total + most / 8) };
         assert!(

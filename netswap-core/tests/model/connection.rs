@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::naive::{Caller, Event, Memory, Store, Time, shape, u64_at};
+use crate::memory::Memory;
+use crate::naive::{Caller, Event, Store, Time, shape, u64_at};
 use crate::support::wire::{FULL, Message, invalid, malformed, op, quota, unsupported};
 use crate::support::{FLAT, held};
 
@@ -215,6 +216,12 @@ impl Naive {
         let connection = &mut self.connections[at];
         let reading_time = connection.reading_time(now);
         connection.clocks.packet.get_or_insert(reading_time);
+    }
+
+    /// Who has a connection that is not closed.
+    pub(crate) fn see_connected(&mut self) {
+        let open = self.connections.iter().filter(|it| !it.turned_away && it.stage != Stage::Closed);
+        self.store.connected = open.map(|it| it.who).collect();
     }
 
     /// A packet is complete (§3.2). `memory` is what was used before it.

@@ -6,7 +6,8 @@ use netswap_core::error::Quota;
 
 use crate::connection::{Header, Stage};
 use crate::machine::Play;
-use crate::naive::{Event, Memory, What};
+use crate::memory::Memory;
+use crate::naive::{Event, What};
 use crate::operations::Cut;
 use crate::support::wire::op;
 

@@ -3,6 +3,15 @@
 use crate::naive::{Record, Rules, Store, Time};
 use crate::support::wire::{EXPIRED, Message, quota};
 
+impl Record {
+    /// Its owner is gone: from now on, or when it comes to it, so that it has a deadline of its own.
+    pub(crate) fn is_left(&mut self, then: Time, late: bool) {
+        self.deadline = Some(then + self.grace);
+        self.own_deadline = if late { self.deadline } else { self.own_deadline };
+        self.was_left = true;
+    }
+}
+
 impl Store {
     /// A change of owner (§6.5).
     pub(crate) fn give(&mut self, xid: u32, pointer: u64, to: u64, now: Time) -> Result<(), Message> {
@@ -14,7 +23,10 @@ impl Store {
         let record = self.records.get_mut(&pointer).unwrap();
         (record.owner, record.heir) = (to, 0);
         record.access &= !4;
-        record.deadline = absent.then(|| now + record.grace);
+        (record.deadline, record.own_deadline, record.was_left) = (None, None, false);
+        if absent {
+            record.is_left(now, true);
+        }
         self.touch(pointer);
         Ok(())
     }
@@ -49,7 +61,7 @@ impl Store {
         *self.present.get_mut(&owner).unwrap() -= 1;
         if !self.is_present(owner) {
             let own = self.records.values_mut().filter(|it| it.owner == owner);
-            own.for_each(|it| it.deadline = Some(now + it.grace));
+            own.for_each(|it| it.is_left(now, false));
         }
     }
 
@@ -77,6 +89,8 @@ impl Store {
                 self.remove(pointer, EXPIRED);
             }
         }
+        let passed = |it: &&mut Record| it.own_deadline.is_some_and(|deadline| deadline <= now);
+        self.records.values_mut().filter(passed).for_each(|it| it.own_deadline = None);
     }
 
     /// Whether an heir's quotas leave it open what it gets at a moment, because more ends at the same one.

@@ -134,8 +134,6 @@ pub(crate) struct Play {
     first_xid: u32,
     /// The server has not done what became due.
     pub(crate) late: bool,
-    /// It never was late, so that it has counted what nobody was told.
-    pub(crate) punctual: bool,
     /// Codes and ACCESS bytes of what clients got.
     pub(crate) received: BTreeSet<(u8, u8)>,
 }
@@ -201,6 +199,8 @@ impl Play {
             counts: Default::default(),
             answered: Default::default(),
             undecided: false,
+            connected: Default::default(),
+            punctual: true,
         };
         Self {
             world,
@@ -212,7 +212,6 @@ impl Play {
             in_portions: false,
             first_xid: plan.first_xid,
             late: false,
-            punctual: true,
             received: BTreeSet::new(),
         }
     }
@@ -441,7 +440,7 @@ impl Play {
         };
         let until = self.world.now + Duration::from_nanos(lapse);
         if late {
-            (self.late, self.punctual) = (true, false);
+            (self.late, self.naive.store.punctual) = (true, false);
         } else {
             let mut turns = 0;
             while let Some(due) = self.world.next_due()

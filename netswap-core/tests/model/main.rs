@@ -12,6 +12,7 @@ mod delivery;
 mod expected;
 mod lives;
 mod machine;
+mod memory;
 mod naive;
 mod operations;
 mod requests;

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counts::Counts;
+use crate::memory::{Memory, sent};
 use crate::support::wire::{
     ACCESS_LOST, DELETED, Message, access_violation, added, address_fault, appended, changed, invalid,
     mismatch, not_modified, ok, op, quota, range, resolved, too_large, version,
 };
-use crate::support::{FLAT, held};
+use crate::support::{FLAT, SETTINGS_COST, held};
 
 /// Nanoseconds since the start.
 pub(crate) type Time = u64;
@@ -45,6 +46,12 @@ pub(crate) struct Record {
     pub(crate) ttl: Option<Time>,
     pub(crate) heir: u64,
     pub(crate) deadline: Option<Time>,
+    /// Whether SET_LIFETIME gave it a grace.
+    pub(crate) has_grace: bool,
+    /// The deadline that it got because it came to an owner that was gone, until that has passed or it changes hands.
+    pub(crate) own_deadline: Option<Time>,
+    /// Whether its owner has been gone since it got it.
+    pub(crate) was_left: bool,
     /// Whether it has grown, so that it may have holes (§7.2).
     pub(crate) extended: bool,
 }
@@ -56,18 +63,6 @@ impl Record {
 
     pub(crate) fn version(&self) -> u64 {
         self.states.len() as u64 - 1
-    }
-
-    /// The least that its data count: holes count nothing.
-    pub(crate) fn least_held(&self) -> u64 {
-        let len = self.data().len() as u64;
-        if len <= FLAT {
-            len
-        } else if self.extended {
-            0
-        } else {
-            held(len)
-        }
     }
 
     pub(crate) fn cost(&self) -> u64 {
@@ -128,16 +123,6 @@ pub(crate) enum Event {
     Violated(usize, Message),
 }
 
-/// What is known of the server's memory while it carries out a request: how much is used, what the request has counted
-/// so far, whether it was refused for it, whether nothing waits to be sent to anybody.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Memory {
-    pub(crate) used: u64,
-    pub(crate) counted: u64,
-    pub(crate) refused: bool,
-    pub(crate) quiet: bool,
-}
-
 pub(crate) struct Store {
     pub(crate) rules: Rules,
     pub(crate) records: BTreeMap<u64, Record>,
@@ -145,6 +130,10 @@ pub(crate) struct Store {
     pub(crate) past: BTreeMap<u64, Vec<Vec<u8>>>,
     /// How many connections of an owner keep its records alive.
     pub(crate) present: BTreeMap<u64, usize>,
+    /// Owners with a connection that is not closed.
+    pub(crate) connected: BTreeSet<u64>,
+    /// The server never was late.
+    pub(crate) punctual: bool,
     pub(crate) standing: BTreeMap<(usize, u32), Standing>,
     pub(crate) events: Vec<Event>,
     /// The pointers that this server will give, the next one last.
@@ -345,6 +334,10 @@ impl Store {
             }
             op::TAKEOVER | op::TRANSFER => {
                 let to = if op == op::TAKEOVER { who } else { u64_at(operands, 8) };
+                if op == op::TRANSFER && to != self.records[&pointer].owner {
+                    let (least, most) = self.cost_of_giving(pointer, to);
+                    self.memory(xid, memory, least, most)?;
+                }
                 self.give(xid, pointer, to, now)?;
                 ok(xid, [])
             }
@@ -387,14 +380,22 @@ impl Store {
                 ok(xid, own.iter().flat_map(|pointer| pointer.to_be_bytes()).collect::<Vec<u8>>())
             }
             op::SET_LIFETIME => {
-                let (grace, ttl) = (u32_at(operands, 8), u32_at(operands, 12));
+                let (grace, ttl, heir) = (u32_at(operands, 8), u32_at(operands, 12), u64_at(operands, 16));
+                if grace != u32::MAX || ttl > 0 || heir != 0 {
+                    let (least, most) = self.records[&pointer].settings_held(self.punctual);
+                    self.memory(xid, memory, SETTINGS_COST - most, SETTINGS_COST - least)?;
+                }
                 let absent = !self.is_present(who);
                 let default = self.rules.grace;
                 let record = self.records.get_mut(&pointer).unwrap();
-                record.grace = if grace == u32::MAX { default } else { Time::from(grace) * SECOND };
+                record.has_grace = grace != u32::MAX;
+                record.grace = if record.has_grace { Time::from(grace) * SECOND } else { default };
                 record.ttl = (ttl > 0).then(|| now + Time::from(ttl) * SECOND);
-                record.heir = u64_at(operands, 16);
-                record.deadline = absent.then(|| now + record.grace);
+                record.heir = heir;
+                (record.deadline, record.own_deadline, record.was_left) = (None, None, false);
+                if absent {
+                    record.is_left(now, true);
+                }
                 ok(xid, [])
             }
             op::REQUEST_OWNERSHIP => {
@@ -418,8 +419,22 @@ impl Store {
         let pointer = self.pointers.pop().expect("more pointers");
         let states = [Some(Vec::new()), data.map(<[u8]>::to_vec)].into_iter().flatten().collect();
         let grace = self.rules.grace;
-        let deadline = (!self.is_present(owner)).then_some(now + grace);
-        let record = Record { owner, access, states, grace, ttl: None, heir: 0, deadline, extended: false };
+        let mut record = Record {
+            owner,
+            access,
+            states,
+            grace,
+            ttl: None,
+            heir: 0,
+            deadline: None,
+            has_grace: false,
+            own_deadline: None,
+            was_left: false,
+            extended: false,
+        };
+        if !self.is_present(owner) {
+            record.is_left(now, true);
+        }
         self.records.insert(pointer, record);
         pointer
     }
@@ -512,20 +527,4 @@ impl Store {
             });
         }
     }
-
-    /// Quota 1. What the server holds for replies is not known here, so only what must and what may be refused.
-    fn memory(&self, xid: u32, memory: Memory, least: u64, most: u64) -> Result<(), Message> {
-        let (used, total) = (memory.used, self.rules.total);
-        if memory.refused {
-            assert!(used + most > total, "refused for memory: {memory:?} + {most}");
-            return Err(quota(xid, 1, total));
-        }
-        assert!(least == 0 || used + least <= total, "not refused for memory: {memory:?} + {least}");
-        Ok(())
-    }
-}
-
-/// What an answer with so many bytes, which nobody keeps, counts until it is sent: few are copied.
-fn sent(len: u64) -> u64 {
-    if len > 64 { len } else { 0 }
 }

@@ -33,6 +33,12 @@ pub(crate) const SLOW: Duration = Duration::from_secs(30);
 /// The bytes that every record counts beyond its data.
 pub(crate) const OVERHEAD: u64 = 128;
 
+/// What a record counts more that has settings, or a deadline of its own (docs/PROTOCOL.md §7.2).
+pub(crate) const SETTINGS_COST: u64 = 384;
+
+/// What an owner counts that has records and no connection.
+pub(crate) const OWNER_COST: u64 = 256;
+
 /// Data up to so many bytes lie in one block, and count their length.
 pub(crate) const FLAT: u64 = 2 * 9730;
 

@@ -6,6 +6,7 @@ use crate::support::wire::{
     self, ACCESS_LOST, DELETED, EXPIRED, Message, access_violation, add, added, address_fault, append,
     appended, invalid, ok, op, resolved, version, write_range,
 };
+use crate::support::{FLAT, OVERHEAD, SETTINGS_COST, held};
 
 /// The default grace, in seconds.
 const GRACE: u64 = 300;
@@ -23,6 +24,8 @@ pub(crate) struct Record {
     ttl: Option<u64>,
     heir: u64,
     deadline: Option<u64>,
+    /// Whether SET_LIFETIME gave it a grace.
+    has_grace: bool,
     /// How it ended.
     pub(crate) gone: Option<u8>,
 }
@@ -46,7 +49,7 @@ impl Record {
     pub(crate) fn new(pointer: u64, owner: u64, access: u8, data: Option<Vec<u8>>) -> Self {
         let states = [Some(Vec::new()), data].into_iter().flatten().collect();
         let (grace, ttl, heir, deadline, gone) = (GRACE, None, 0, None, None);
-        Self { pointer, owner, access, states, grace, ttl, heir, deadline, gone }
+        Self { pointer, owner, access, states, grace, ttl, heir, deadline, has_grace: false, gone }
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -55,6 +58,14 @@ impl Record {
 
     pub(crate) fn data(&self) -> &[u8] {
         self.states.last().unwrap()
+    }
+
+    /// What it counts, at least and at most: in chunks it may have holes (docs/PROTOCOL.md §7.2).
+    pub(crate) fn held(&self) -> (u64, u64) {
+        let len = self.data().len() as u64;
+        let is_set = self.has_grace || self.ttl.is_some() || self.heir != 0 || self.deadline.is_some();
+        let beside = OVERHEAD + if is_set { SETTINGS_COST } else { 0 };
+        (beside + if len > FLAT { len } else { held(len) }, beside + held(len))
     }
 
     pub(crate) fn refusal(&self, xid: u32, who: u64, right: u8) -> Option<Message> {
@@ -157,7 +168,8 @@ impl Record {
             Action::Takeover => self.give(who, now, absent),
             Action::Transfer(to) => self.give(to, now, absent),
             Action::Lifetime(grace, ttl, heir) => {
-                self.grace = if grace == DEFAULT { GRACE } else { grace.into() };
+                self.has_grace = grace != DEFAULT;
+                self.grace = if self.has_grace { grace.into() } else { GRACE };
                 self.ttl = (ttl > 0).then(|| now + u64::from(ttl));
                 self.heir = heir;
             }

@@ -116,19 +116,7 @@ impl Judge {
     ) -> Result<Result<Answer, Refusal>, Failure> {
         let total = self.config.limits.total;
         let memory = || Refusal::QuotaExceeded { quota: Quota::ServerMemory, limit: total };
-        let needs = matches!(
-            request,
-            Request::CreateRecord { .. }
-                | Request::ReserveRecord { .. }
-                | Request::Ping { .. }
-                | Request::ListRecords
-                | Request::ReplaceRecord { .. }
-                | Request::WriteRange { .. }
-                | Request::Append { .. }
-                | Request::CompareAndReplace { .. }
-                | Request::FetchAdd { .. }
-        );
-        if circumstances.no_memory && needs && !self.ample {
+        if circumstances.no_memory && self.may_need_memory(&request) && !self.ample {
             return Ok(Err(memory()));
         }
         let limit = u64::from(self.config.limits.watches);
@@ -245,9 +233,10 @@ impl Judge {
         }
         let version = u64::from(data.is_some());
         let alone_since = (!self.is_present(owner)).then_some(self.now);
-        let (grace, ttl, heir) = (None, None, None);
+        let (grace, ttl, heir, was_left) = (None, None, None, alone_since.is_some());
         let data = data.unwrap_or_default();
-        let pointer = self.add(Record { owner, access, version, data, grace, ttl, heir, alone_since })?;
+        let record = Record { owner, access, version, data, grace, ttl, heir, alone_since, was_left };
+        let pointer = self.add(record)?;
         Ok(Ok(Reply::Created(Pointer(pointer))))
     }
 
@@ -300,7 +289,7 @@ impl Judge {
             record.grace = lifetime.grace.map(seconds);
             record.ttl = lifetime.ttl.map(|ttl| now + seconds(ttl.get()));
             record.heir = lifetime.heir;
-            record.alone_since = (!present).then_some(now);
+            (record.alone_since, record.was_left) = ((!present).then_some(now), !present);
         }
     }
 

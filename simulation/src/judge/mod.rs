@@ -3,6 +3,7 @@
 
 mod execute;
 mod input;
+mod memory;
 mod output;
 mod records;
 mod standing;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use netswap_core::config::{Config, RECORD_OVERHEAD};
+use netswap_core::config::Config;
 use netswap_core::error::{Quota, Refusal};
 use netswap_core::store::Statistics;
 use netswap_core::types::Owner;
@@ -313,7 +314,8 @@ impl Judge {
     pub fn check(&self, statistics: &Statistics, settled: bool) -> Result<(), Failure> {
         let fail = |what: String| Err(Failure::everywhere(Invariant::Accounting, what));
         let limits = &self.config.limits;
-        if statistics.bytes > limits.total {
+        let beyond = memory::beyond_total(statistics.records, statistics.owners);
+        if statistics.bytes > limits.total + beyond {
             return fail(format!("{} bytes are above the total of {}", statistics.bytes, limits.total));
         }
         // Each connection may have taken a watch, or its last notifications, too many.
@@ -337,15 +339,16 @@ impl Judge {
         if statistics.records != records {
             return fail(format!("{} records are counted, but there are {records}", statistics.records));
         }
-        let mut owners: BTreeSet<Owner> = self.records.values().map(|it| it.owner).collect();
-        owners.extend(self.connections.values().filter(|it| !it.turned_away).map(|it| it.owner));
+        let served = self.connections.values().filter(|it| !it.turned_away);
+        let mut owners: BTreeSet<Owner> = served.map(|it| it.owner).collect();
+        let connected = owners.len();
+        owners.extend(self.records.values().map(|it| it.owner));
         if statistics.owners != owners.len() as u64 {
             return fail(format!("{} owners are counted, but there are {}", statistics.owners, owners.len()));
         }
-        let stored: u64 = self.records.values().map(|it| (it.data.len() + RECORD_OVERHEAD) as u64).sum();
-        let least = stored + self.unfinished;
-        let room: u64 = self.records.values().map(|it| it.data.len() as u64 / 8).sum();
-        let most = if settled { least + room } else { u64::MAX };
+        let (least, most) = self.stored(owners.len() - connected);
+        let least = least + self.unfinished;
+        let most = if settled { most + self.unfinished } else { u64::MAX };
         if !(least..=most).contains(&statistics.bytes) {
             return fail(format!("{} bytes are counted, but {least} to {most} are held", statistics.bytes));
         }

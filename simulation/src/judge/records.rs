@@ -27,6 +27,8 @@ pub(super) struct Record {
     pub(super) heir: Option<Owner>,
     /// Since when its owner is gone.
     pub(super) alone_since: Option<u64>,
+    /// Whether its owner has been gone since it got it.
+    pub(super) was_left: bool,
 }
 
 impl Record {
@@ -142,7 +144,7 @@ impl Judge {
             self.records
                 .values_mut()
                 .filter(|it| it.owner == owner)
-                .for_each(|it| it.alone_since = Some(now));
+                .for_each(|it| (it.alone_since, it.was_left) = (Some(now), true));
         }
         Ok(())
     }
@@ -180,6 +182,7 @@ impl Judge {
         let alone_since = (!self.is_present(to)).then_some(at);
         let record = self.records.get_mut(&pointer).ok_or(Refusal::AddressFault)?;
         (record.owner, record.heir, record.alone_since) = (to, None, alone_since);
+        record.was_left = alone_since.is_some();
         let access = record.access.difference(Access::TAKEOVER);
         let changed = std::mem::replace(&mut record.access, access) != access;
         self.rights_changed(pointer, Some(to), changed.then_some(access));
