@@ -14,6 +14,7 @@ use super::tree::{Child, Node};
 #[derive(Default)]
 pub struct Garbage {
     /// Parts of trees, of which the last is next; mostly there are none.
+    #[expect(clippy::box_collection, reason = "it lies in every connection, and is mostly nothing")]
     parts: Option<Box<Vec<Child>>>,
 }
 
