@@ -325,13 +325,19 @@ impl Connection {
     }
 
     /// Drops a portion of what was large, and leaves the rest to the engine.
+    #[inline]
     fn drop_garbage(&mut self, engine: &mut impl Engine) {
+        if !self.output.garbage().is_empty() {
+            self.drop_some_garbage(engine);
+        }
+    }
+
+    #[cold]
+    fn drop_some_garbage(&mut self, engine: &mut impl Engine) {
         let garbage = self.output.garbage();
+        drop(garbage.take(PORTION));
         if !garbage.is_empty() {
-            drop(garbage.take(PORTION));
-            if !garbage.is_empty() {
-                engine.discard(garbage);
-            }
+            engine.discard(garbage);
         }
     }
 

@@ -26,6 +26,7 @@ impl Garbage {
     }
 
     /// Whether there is nothing to be dropped.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts.is_none()

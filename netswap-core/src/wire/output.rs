@@ -199,6 +199,7 @@ impl Output {
     }
 
     /// Parts of records that are no longer to be sent, to be dropped in portions.
+    #[inline]
     pub fn garbage(&mut self) -> &mut Garbage {
         &mut self.window.garbage
     }
