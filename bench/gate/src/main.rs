@@ -9,6 +9,7 @@ mod parts;
 mod paths;
 mod whole;
 mod wire;
+mod worst;
 
 use std::collections::BTreeMap;
 use std::env;

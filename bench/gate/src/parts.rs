@@ -144,7 +144,7 @@ pub(crate) fn encode(len: usize, count: u64) -> Result<()> {
     Ok(())
 }
 
-fn store() -> Result<(Store, Peer)> {
+pub(crate) fn store() -> Result<(Store, Peer)> {
     let mut store = Store::new(config())?;
     match store.connect(ADDRESS, START) {
         Admission::Served(peer) => Ok((store, peer)),

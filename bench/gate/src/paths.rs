@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::parts::{self, Act};
 use crate::whole::{self, Traffic};
+use crate::worst;
 
 /// A path through the core.
 pub(crate) struct Path {
@@ -21,7 +22,7 @@ const OFTEN: u64 = 2000;
 const SELDOM: u64 = 16;
 
 /// All paths.
-pub(crate) const ALL: [Path; 18] = [
+pub(crate) const ALL: [Path; 22] = [
     Path { name: "decode-64B", count: OFTEN, go: |n| parts::decode(SMALL, n) },
     Path { name: "decode-1MiB", count: SELDOM, go: |n| parts::decode(LARGE, n) },
     Path { name: "assemble-64B", count: OFTEN, go: |n| parts::assemble(SMALL, n) },
@@ -56,6 +57,10 @@ pub(crate) const ALL: [Path; 18] = [
         count: SELDOM,
         go: |n| whole::serve(Traffic::FanOut { watchers: 100 }, SMALL, n),
     },
+    Path { name: "worst-write-held-64MiB", count: 128, go: worst::held },
+    Path { name: "worst-gap-64MiB", count: OFTEN, go: worst::gap },
+    Path { name: "worst-owner-comes-and-goes", count: OFTEN, go: worst::come_and_go },
+    Path { name: "worst-expiry-portion", count: SELDOM, go: worst::expiry },
 ];
 
 #[cfg(test)]
