@@ -8,7 +8,7 @@ use std::time::Duration;
 use netswap_core::connection::Phase;
 use netswap_core::engine::Peer;
 use support::wire::{self, address_fault, header, malformed, ok, op, ping, request, resolved};
-use support::{GRACE, NS, OVERHEAD, SLOW, World};
+use support::{GRACE, NS, OVERHEAD, SLOW, World, held};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -319,7 +319,7 @@ fn five_thousand_owners_expire_together() {
         }
     }
     assert_eq!((world.statistics().records, world.statistics().owners), (10_000, 5000));
-    assert_eq!(world.bytes(), 10_000 * (10 + OVERHEAD));
+    assert_eq!(world.bytes(), 10_000 * (held(10) + OVERHEAD));
     owners.iter().for_each(|owner| world.reset(*owner));
     assert_eq!(world.next_due(), Some(GRACE));
     world.wait(GRACE - NS);

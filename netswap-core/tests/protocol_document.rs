@@ -8,7 +8,9 @@ mod worked;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use netswap_core::config::{Config, Limits, MAX_RECORD, MOST_TURNED_AWAY, RECORD_OVERHEAD};
+use netswap_core::config::{
+    Config, Limits, MAX_RECORD, MOST_TURNED_AWAY, OWNER_COST, RECORD_OVERHEAD, SETTINGS_COST,
+};
 use netswap_core::error::{Invalid, ProtocolError, Quota, Refusal, Violation};
 use netswap_core::types::Version;
 use netswap_core::wire::{ABORT, Code, HEADER_LEN, MAX_PAYLOAD, Opcode, RUN, WINDOW};
@@ -235,7 +237,10 @@ fn default_limits_are_what_the_document_says() {
     let text = document();
     for fact in [
         format!("a header of {HEADER_LEN} bytes and a payload of 0 to {MAX_PAYLOAD} bytes"),
-        format!("plus {RECORD_OVERHEAD} bytes for every record"),
+        format!("| a record | {RECORD_OVERHEAD} bytes |"),
+        format!("an owner without a connection | {SETTINGS_COST} bytes, once |"),
+        format!("| an owner with records and no connection | {OWNER_COST} bytes |"),
+        format!("{} bytes: with the limits of bytes and of connections", limits.places_held(1)),
         format!("gives places at most {} KiB ahead", WINDOW / 1024),
         format!("up to {} KiB of a reply that is alone", RUN / 1024),
         format!("While {MOST_TURNED_AWAY} connections are being refused"),

@@ -10,7 +10,7 @@ use support::wire::{
     self, FULL, abort, aborted, address_fault, ok, op, packets, pattern, ping, quota, request, resolved,
     unsupported, version,
 };
-use support::{GRACE, NS, OVERHEAD, OWNER_COST, SETTINGS_COST, World, held};
+use support::{GRACE, NS, OVERHEAD, OWNER_COST, SETTINGS_COST, World, held, sent};
 
 fn world(change: impl FnOnce(&mut Config)) -> (World, Peer, Peer) {
     let mut world = World::with(|config| {
@@ -29,23 +29,22 @@ fn replace(xid: u32, pointer: u64, len: usize) -> Vec<u8> {
     wire::about(xid, op::REPLACE, pointer, pattern(len))
 }
 
-/// Fills a server with a total of 10 000 bytes to the last byte: the pointer of a record of 1000.
+/// Fills a server with a total of 10 000 bytes to the last byte: the pointer of a record of 1024.
 fn full() -> (World, Peer, Peer, u64) {
     let (mut world, one, other) = world(|config| config.limits.total = 10_000);
-    let pointer = world.create(one, 7, pattern(1000));
-    world.create(one, 7, pattern(10_000 - 1000 - 2 * OVERHEAD as usize));
-    assert_eq!(world.bytes(), 10_000);
+    let pointer = world.create(one, 7, pattern(1024));
+    world.fill(one, 10_000, 10_000);
     (world, one, other, pointer)
 }
 
 #[test]
 fn the_total_is_used_to_the_last_byte() {
-    for len in [0, 1000, 1390, 1391, 4000] {
+    for len in [0, 16, 64, 80, 1024, 1280, 1536, 4096] {
         let (mut world, one, _) = world(|config| config.limits.total = 10_000);
-        let room = 10_000 - OVERHEAD as usize * 2 - len;
-        world.create(one, 0, pattern(room));
+        let used = 10_000 - OVERHEAD - len as u64;
+        world.fill(one, used, 10_000);
         assert_eq!(world.ask(one, create(2, len + 1)), quota(2, 1, 10_000), "{len}");
-        assert_eq!(world.bytes(), room as u64 + OVERHEAD);
+        assert_eq!(world.bytes(), used);
         assert_eq!(world.ask(one, create(3, len)).code, 0, "{len}");
         assert_eq!(world.bytes(), 10_000);
         assert_eq!(world.statistics().counters.quota(Quota::ServerMemory), 1);
@@ -60,34 +59,39 @@ fn what_does_not_grow_goes_on_when_the_server_is_full() {
     assert_eq!(world.ask(one, ping(2, pattern(65))), quota(2, 1, 10_000));
     assert_eq!(world.ask(one, ping(2, pattern(64))), ok(2, pattern(64)));
     for _ in 0..1000 {
-        assert_eq!(world.ask(other, wire::about(2, op::RESOLVE, pointer, [])), resolved(2, pattern(1000)));
+        assert_eq!(world.ask(other, wire::about(2, op::RESOLVE, pointer, [])), resolved(2, pattern(1024)));
         assert_eq!(world.ask(other, wire::about(2, op::STAT, pointer, [])).code, 0);
     }
-    assert_eq!(world.ask(one, replace(2, pointer, 1001)), quota(2, 1, 10_000));
-    assert_eq!(world.ask(one, replace(2, pointer, 1000)), version(2, 2));
-    assert_eq!(world.ask(one, replace(2, pointer, 999)), version(2, 3));
-    assert_eq!(world.bytes(), 9999);
-    assert_eq!(world.ask(one, replace(2, pointer, 1000)), version(2, 4));
+    assert_eq!(world.ask(one, replace(2, pointer, 1025)), quota(2, 1, 10_000));
+    assert_eq!(world.ask(one, replace(2, pointer, 1024)), version(2, 2));
+    assert_eq!(world.ask(one, replace(2, pointer, 896)), version(2, 3));
+    assert_eq!(world.bytes(), 10_000 - 128);
+    // What is in the same size class counts the same.
+    assert_eq!(world.ask(one, replace(2, pointer, 897)), version(2, 4));
+    assert_eq!(world.bytes(), 10_000);
+    assert_eq!(world.ask(one, replace(2, pointer, 1024)), version(2, 5));
     assert_eq!(world.ask(one, wire::about(2, op::DELETE, pointer, [])), ok(2, []));
-    assert_eq!(world.bytes(), 10_000 - 1000 - OVERHEAD);
+    assert_eq!(world.bytes(), 10_000 - 1024 - OVERHEAD);
 }
 
 #[test]
 fn a_list_counts_until_it_is_sent() {
-    let (mut world, one, other, pointer) = full();
+    let (mut world, one, other) = world(|config| config.limits.total = 10_000);
     let list = request(2, op::LIST, 0, []);
-    assert_eq!(world.ask(one, &list).payload.len(), 16, "few");
-    assert_eq!(world.ask(one, replace(2, pointer, 1000 - 7 * OVERHEAD as usize)), version(2, 2));
-    for _ in 0..7 {
-        world.create(one, 0, "");
-    }
+    (0..8).for_each(|_| _ = world.create(one, 0, ""));
+    world.fill(other, 10_000, 10_000);
+    assert_eq!(world.ask(one, &list).payload.len(), 64, "few");
+    let (mut world, one, other) = self::world(|config| config.limits.total = 10_000);
+    (0..9).for_each(|_| _ = world.create(one, 0, ""));
+    let pointer = world.create(other, 0, pattern(16));
+    world.fill(other, 10_000 - sent(72), 10_000);
+    assert_eq!(world.ask(one, &list).payload.len(), 72);
+    assert_eq!(world.ask(other, replace(2, pointer, 17)), version(2, 2));
     assert_eq!(world.ask(one, &list), quota(2, 1, 10_000));
     let counters = world.statistics().counters;
     assert_eq!(counters.quota(Quota::ServerMemory), 1);
     assert_eq!(counters.requests(netswap_core::wire::Opcode::ListRecords), 2);
-    // An empty one counts nothing.
-    assert_eq!(world.ask(other, &list), ok(2, []));
-    assert_eq!(world.ask(one, replace(2, pointer, 1000 - 7 * OVERHEAD as usize - 72)), version(2, 3));
+    assert_eq!(world.ask(other, replace(2, pointer, 16)), version(2, 3));
     assert_eq!(world.ask(one, &list).payload.len(), 72);
 }
 
@@ -128,16 +132,16 @@ fn unfinished_bytes_count_in_the_total_as_they_arrive() {
     let upload = packets(2, op::CREATE, 0, pattern(9000));
     for n in 1..=3 {
         assert_eq!(world.exchange(one, &upload[n - 1]), []);
-        assert_eq!(world.bytes(), 5000 + OVERHEAD + (n * FULL) as u64);
+        assert_eq!(world.bytes(), held(5000) + OVERHEAD + (n * FULL) as u64);
         assert_eq!(world.statistics().unfinished_bytes, (n * FULL) as u64);
     }
     assert_eq!(world.ask(one, &upload[3]), quota(2, 1, 10_000));
-    assert_eq!((world.bytes(), world.statistics().unfinished_bytes), (5000 + OVERHEAD, 0));
+    assert_eq!((world.bytes(), world.statistics().unfinished_bytes), (held(5000) + OVERHEAD, 0));
     assert_eq!(world.exchange(one, upload[4..].concat()), []);
     assert_eq!(world.statistics().counters.quota(Quota::ServerMemory), 1);
     // A declared length counts nothing.
     assert_eq!(world.exchange(one, wire::header(3, 9000, op::CREATE, 0)), []);
-    assert_eq!(world.bytes(), 5000 + OVERHEAD);
+    assert_eq!(world.bytes(), held(5000) + OVERHEAD);
 }
 
 #[test]
@@ -155,7 +159,7 @@ fn an_owner_has_so_many_bytes_and_so_many_records() {
     // It is the record's owner who must have room, whoever writes.
     assert_eq!(world.ask(other, replace(2, pointer, 1)), quota(2, 2, 3000));
     assert_eq!(world.ask(other, create(2, limit)).code, 0);
-    assert_eq!(world.bytes(), 3000 + limit as u64 + OVERHEAD);
+    assert_eq!(world.bytes(), 2 * held(limit as u64) + 3 * OVERHEAD);
     assert_eq!(world.statistics().counters.quota(Quota::OwnerBytes), 3);
 
     let (mut world, one, _) = self::world(|config| config.limits.owner_records = Some(3));
@@ -396,7 +400,8 @@ fn with_the_last_packet_the_order_of_checks_is_kept() {
 
 #[test]
 fn the_memory_of_what_has_ended_is_free_at_that_moment() {
-    for (len, room) in [(1000, 0), (200_000, 14_000)] {
+    // Its owner counts too, when it is gone.
+    for (len, room) in [(1000, held(1000) - 1000 + OWNER_COST), (200_000, 14_000)] {
         let total = u64::from(len) + OVERHEAD + room;
         let mut world = World::with(|config| {
             config.limits.record = len;
@@ -419,14 +424,6 @@ fn scarce(total: u64) -> (World, Peer, Peer) {
     world(|config| (config.limits.record, config.limits.total) = (100, total))
 }
 
-/// Creates empty records until so many bytes are left of a total, which must come out even.
-fn fill(world: &mut World, peer: Peer, total: u64, left: u64) {
-    while world.bytes() < total - left {
-        world.create(peer, 7, "");
-    }
-    assert_eq!(world.bytes(), total - left);
-}
-
 #[test]
 fn settings_count_until_a_record_has_none_of_them() {
     const TOTAL: u64 = 10 * OVERHEAD + SETTINGS_COST;
@@ -434,7 +431,7 @@ fn settings_count_until_a_record_has_none_of_them() {
     for (grace, ttl, heir) in settings {
         let (mut world, one, _) = scarce(TOTAL);
         let pointer = world.create(one, 7, "");
-        fill(&mut world, one, TOTAL, SETTINGS_COST);
+        world.fill(one, TOTAL - SETTINGS_COST, 0);
         // To the last byte.
         let set = wire::lifetime(2, pointer, grace, ttl, heir);
         assert_eq!(world.ask(one, replace(2, pointer, 1)), version(2, 2));
@@ -460,7 +457,7 @@ fn records_of_absent_owners_count_a_deadline_and_their_owner() {
     let (mut world, one, other) = scarce(TOTAL);
     let pointers = [world.create(one, 7, ""), world.create(one, 7, "")];
     let give = |pointer, to| wire::transfer(2, pointer, to);
-    fill(&mut world, one, TOTAL, 2 * SETTINGS_COST + OWNER_COST);
+    world.fill(one, TOTAL - 2 * SETTINGS_COST - OWNER_COST, 0);
     // To one that is there it costs nothing.
     assert_eq!(world.ask(one, give(pointers[0], other.owner.get())), ok(2, []));
     assert_eq!(world.bytes(), TOTAL - 2 * SETTINGS_COST - OWNER_COST);

@@ -29,30 +29,29 @@ fn ask(world: &mut World, peer: Peer, bytes: Vec<u8>) -> Message {
     replies.remove(0)
 }
 
-/// A server that is full to the last byte but `room`, with a record of 1000 bytes for everybody.
+/// A server that is full to the last byte but `room`, with a record of 1024 bytes for everybody.
 fn full(room: usize) -> (World, Peer, Peer, u64) {
     let (mut world, one, other) = world(|config| config.limits.total = 10_000);
-    let pointer = world.create(one, 7, pattern(1000));
-    world.create(one, 0, pattern(10_000 - 1000 - room - 2 * OVERHEAD as usize));
-    assert_eq!(world.bytes(), 10_000 - room as u64);
+    let pointer = world.create(one, 7, pattern(1024));
+    world.fill(one, 10_000 - room as u64, 10_000);
     (world, one, other, pointer)
 }
 
 #[test]
 fn growth_counts_in_the_servers_memory() {
-    for room in [1, 500, 900] {
+    for room in [256, 512, 1024] {
         let (mut world, one, other, pointer) = full(room);
         let over = pattern(room + 1);
         assert_eq!(world.ask(other, append(2, pointer, &over)), quota(2, 1, 10_000));
-        assert_eq!(world.ask(one, write_range(2, pointer, 1000, &over)), quota(2, 1, 10_000));
-        assert_eq!(world.ask(one, write_range(2, pointer, 1001 + room as u32, "")), quota(2, 1, 10_000));
+        assert_eq!(world.ask(one, write_range(2, pointer, 1024, &over)), quota(2, 1, 10_000));
+        assert_eq!(world.ask(one, write_range(2, pointer, 1025 + room as u32, "")), quota(2, 1, 10_000));
         assert_eq!(
-            world.ask(one, compare(2, pointer, 1, [&over, &pattern(1000)[..]].concat())),
+            world.ask(one, compare(2, pointer, 1, [&over, &pattern(1024)[..]].concat())),
             quota(2, 1, 10_000)
         );
         assert_eq!(world.bytes(), 10_000 - room as u64);
-        // To the last byte, though no room for more can be made.
-        assert_eq!(world.ask(other, append(2, pointer, &over[1..])), appended(2, 2, 1000));
+        // To the last byte.
+        assert_eq!(world.ask(other, append(2, pointer, &over[1..])), appended(2, 2, 1024));
         assert_eq!(world.bytes(), 10_000);
         assert_eq!(world.statistics().counters.quota(Quota::ServerMemory), 4);
     }
@@ -61,21 +60,21 @@ fn growth_counts_in_the_servers_memory() {
 #[test]
 fn what_does_not_grow_goes_on_when_the_server_is_full() {
     let (mut world, one, other, pointer) = full(0);
-    let mut state = pattern(1000);
+    let mut state = pattern(1024);
     let number = i64::from_be_bytes(state[1..9].try_into().unwrap());
     for n in 0..100 {
         let now = 1 + n * 8;
-        assert_eq!(world.ask(other, write_range(2, pointer, 500, [n as u8; 500])), version(2, now + 1));
+        assert_eq!(world.ask(other, write_range(2, pointer, 500, [n as u8; 524])), version(2, now + 1));
         assert_eq!(world.ask(other, add(2, pointer, 1, 1)), added(2, now + 2, number + n as i64 + 1));
-        assert_eq!(world.ask(other, append(2, pointer, "")), appended(2, now + 3, 1000));
-        assert_eq!(world.ask(other, write_range(2, pointer, 1000, "")), version(2, now + 4));
+        assert_eq!(world.ask(other, append(2, pointer, "")), appended(2, now + 3, 1024));
+        assert_eq!(world.ask(other, write_range(2, pointer, 1024, "")), version(2, now + 4));
         state[500..].fill(n as u8);
         state[1..9].copy_from_slice(&(number + n as i64 + 1).to_be_bytes());
         assert_eq!(world.ask(one, compare(2, pointer, now + 4, &state)), version(2, now + 5));
-        assert_eq!(world.ask(one, compare(2, pointer, now + 5, &state[..999])), version(2, now + 6));
-        assert_eq!(world.ask(one, append(2, pointer, [n as u8])), appended(2, now + 7, 999));
+        assert_eq!(world.ask(one, compare(2, pointer, now + 5, &state[..1023])), version(2, now + 6));
+        assert_eq!(world.ask(one, append(2, pointer, [n as u8])), appended(2, now + 7, 1023));
         assert_eq!(world.ask(one, wire::about(2, op::REPLACE, pointer, &state)), version(2, now + 8));
-        assert_eq!(world.ask(one, read_range(2, pointer, 990, 9)), range(2, now + 8, 1000, &state[990..999]));
+        assert_eq!(world.ask(one, read_range(2, pointer, 990, 9)), range(2, now + 8, 1024, &state[990..999]));
         assert_eq!(world.bytes(), 10_000);
     }
 }
@@ -88,10 +87,10 @@ fn growth_takes_no_room_beyond_what_is_written() {
     for n in 0..90 {
         world.ask(one, append(2, pointer, pattern(n)));
         len += n as u64;
-        assert_eq!(world.bytes(), OVERHEAD + len);
+        assert_eq!(world.bytes(), OVERHEAD + held(len));
     }
     assert_eq!(world.ask(one, wire::about(2, op::REPLACE, pointer, "x")), version(2, 92));
-    assert_eq!(world.bytes(), 1 + OVERHEAD);
+    assert_eq!(world.bytes(), held(1) + OVERHEAD);
     assert_eq!(world.ask(one, append(2, pointer, pattern(800))), appended(2, 93, 1));
     assert_eq!(world.ask(one, wire::about(2, op::DELETE, pointer, [])), wire::ok(2, []));
     assert_eq!(world.bytes(), 0);
@@ -113,22 +112,22 @@ fn a_hole_takes_nothing_until_it_is_written() {
     assert_eq!(world.ask(one, write_range(2, pointer, 500_000, "z")), version(2, 3));
     assert!((1..20_000).contains(&(world.bytes() - before)));
     assert_eq!(world.ask(one, wire::about(2, op::REPLACE, pointer, "x")), version(2, 4));
-    assert_eq!(world.bytes(), 1 + OVERHEAD);
+    assert_eq!(world.bytes(), held(1) + OVERHEAD);
 }
 
 #[test]
 fn data_of_many_packets_need_room_beside_what_has_arrived() {
-    let (mut world, one, _) = world(|config| config.limits.total = 10_000);
+    let total = OVERHEAD + 8 + 4097 + held(4097) - 1;
+    let (mut world, one, _) = world(|config| (config.limits.record, config.limits.total) = (9000, total));
     let pointer = world.create(one, 0, "");
     let sent = |len| packets(2, op::APPEND, 0, pointed(pointer, pattern(len)));
-    // While they are written they are held twice: as they came, and in the record.
-    let half = (10_000 - OVERHEAD as usize - 8) / 2;
-    let all = sent(half + 1);
-    assert_eq!(world.exchange(one, all[..3].concat()), []);
-    assert_eq!(world.ask(one, &all[3]), quota(2, 1, 10_000));
+    // While they are written they are held twice: as they came, operands and all, and in the record.
+    let all = sent(4097);
+    assert_eq!(world.exchange(one, all[..2].concat()), []);
+    assert_eq!(world.ask(one, &all[2]), quota(2, 1, total));
     assert_eq!((world.bytes(), world.statistics().unfinished_bytes), (OVERHEAD, 0));
-    assert_eq!(world.ask(one, sent(half).concat()), appended(2, 2, 0));
-    assert_eq!(world.bytes(), half as u64 + OVERHEAD);
+    assert_eq!(world.ask(one, sent(4096).concat()), appended(2, 2, 0));
+    assert_eq!(world.bytes(), held(4096) + OVERHEAD);
 }
 
 #[test]
@@ -179,24 +178,25 @@ fn of_several_quotas_the_lowest_is_named_and_the_version_and_the_range_come_last
         assert_eq!(world.statistics().unfinished_bytes, 0);
     }
     let (mut world, one, _, pointer) = full(0);
-    assert_eq!(world.ask(one, compare(2, pointer, 7, pattern(1001))), quota(2, 1, 10_000));
-    assert_eq!(world.ask(one, compare(2, pointer, 7, pattern(1000))), mismatch(2, 1));
-    assert_eq!(world.ask(one, add(2, pointer, 993, 1)), address_fault(2));
+    assert_eq!(world.ask(one, compare(2, pointer, 7, pattern(1025))), quota(2, 1, 10_000));
+    assert_eq!(world.ask(one, compare(2, pointer, 7, pattern(1024))), mismatch(2, 1));
+    assert_eq!(world.ask(one, add(2, pointer, 1017, 1)), address_fault(2));
 }
 
 #[test]
 fn a_write_that_passed_the_total_on_its_way_is_refused_for_that_before_its_owners_quota() {
-    let len = 2 * FULL;
+    // All of it is a size class, so that one byte more needs the next.
+    let (len, more) = (2560, held(2561) - 2560);
     let before = len as u64 + OVERHEAD;
     let full = |room: u64| quota(2, 1, before + len as u64 + room);
-    for (room, named) in [(12, full(12)), (13, full(13)), (14, quota(2, 2, before))] {
+    for (room, named) in [(12, full(12)), (12 + more, full(12 + more)), (13 + more, quota(2, 2, before))] {
         let (mut world, one, _) = world(|config| {
             config.limits.record = 3000;
             config.limits.total = before + len as u64 + room;
             config.limits.owner_bytes = Some(before);
         });
         let pointer = world.create(one, 0, pattern(len));
-        // Its last packet has thirteen bytes, and the record grows by one.
+        // It has thirteen bytes beside them, and the record grows by one.
         assert_eq!(world.ask(one, write_range(2, pointer, 0, pattern(len + 1))), named);
         assert_eq!(world.bytes(), before);
     }
@@ -269,7 +269,7 @@ fn a_write_beside_a_reply_needs_room_for_what_it_copies() {
     assert_eq!(ask(&mut world, one, compare(3, pointer, 3, pattern(1000))), version(3, 4));
     assert!(world.bytes() <= total);
     assert_eq!(world.replies(other), [resolved(2, pattern(300_000))]);
-    assert_eq!(world.bytes(), 1000 + OVERHEAD);
+    assert_eq!(world.bytes(), held(1000) + OVERHEAD);
     assert_eq!(ask(&mut world, one, add(3, pointer, 992, 0)).code, 0);
     assert_eq!(ask(&mut world, one, add(3, pointer, 993, 0)), address_fault(3));
 }

@@ -6,11 +6,11 @@ mod support;
 use netswap_core::engine::Peer;
 use netswap_core::error::Quota;
 use netswap_core::wire::Code;
-use support::World;
 use support::wire::{
     self, FULL, Message, access_violation, address_fault, invalid, ok, op, pattern, pointed, quota, request,
     resolved, too_large, unsupported,
 };
+use support::{OVERHEAD, World, held};
 
 const LIMIT: usize = 4000;
 
@@ -187,7 +187,7 @@ fn the_size_is_judged_before_the_quotas() {
     // A server that is full in every way.
     let mut world = World::with(|config| {
         config.limits.record = LIMIT as u32;
-        config.limits.total = LIMIT as u64 + 128;
+        config.limits.total = held(LIMIT as u64) + OVERHEAD;
         config.limits.owner_bytes = Some(LIMIT as u64 + 128);
         config.limits.owner_records = Some(1);
     });
@@ -203,7 +203,7 @@ fn the_size_is_judged_before_the_quotas() {
     ] {
         assert_eq!(world.ask(owner, sent), too_large(9, LIMIT as u32));
     }
-    assert_eq!(world.ask(owner, request(9, op::CREATE, 0, "")), quota(9, 1, LIMIT as u64 + 128));
+    assert_eq!(world.ask(owner, request(9, op::CREATE, 0, "")), quota(9, 1, held(LIMIT as u64) + OVERHEAD));
     assert_eq!(world.statistics().counters.quota(Quota::ServerMemory), 1);
 }
 

@@ -15,7 +15,7 @@ use support::wire::{
     noticed, ok, op, packets, patched, pattern, permit, ping, pointed, pushed, quota, range, read_range,
     request, resolved, transfer, version, watch, write_range,
 };
-use support::{GRACE, NS, OVERHEAD, World};
+use support::{GRACE, NS, OVERHEAD, World, held};
 
 /// A server, an owner with a reserved record, and somebody else.
 struct Scene {
@@ -107,7 +107,7 @@ fn every_read_waits_for_whatever_write_comes_first() {
             }
             // It waits no more.
             assert_eq!(scene.world.ask(other, wire::about(1, op::RESOLVE, record, [])), resolved(1, data));
-            assert_eq!(scene.world.bytes(), OVERHEAD + data.len() as u64);
+            assert_eq!(scene.world.bytes(), OVERHEAD + held(data.len() as u64));
         }
     }
 }

@@ -11,7 +11,7 @@ use netswap_core::time::Instant;
 use netswap_core::types::{Access, Pointer, Xid};
 use netswap_core::wire::{Reply, Request};
 use support::wire::{self, Assembler, Message, abort, op, packets, pattern, ping, request};
-use support::{OVERHEAD, OWNER_COST};
+use support::{OVERHEAD, OWNER_COST, sent};
 
 /// A connection and the store, without anybody who drives them.
 struct Bench {
@@ -288,7 +288,8 @@ fn a_list_has_every_record_that_was_there_all_the_time_once() {
 fn a_list_for_which_there_is_no_memory_is_refused_before_it_is_made() {
     let mut bench = bench(256);
     create(&mut bench, 5000);
-    let free = 5000 * 8 - 1;
+    // The answer, and half of it while it is made.
+    let free = (sent(5000 * 8) + 5000 * 4) as usize - 1;
     let used = bench.store.budget().used();
     bench.store.budget().charge((1 << 30) - used as usize - free).unwrap();
     bench.send(list(1));
@@ -333,7 +334,7 @@ fn an_end_waits_for_a_list_and_a_loss_does_not() {
     bench.work();
     bench.work();
     let peer = bench.connection.peer();
-    assert_eq!(bench.store.budget().used(), 3000 * 128 + 3000 * 8);
+    assert_eq!(bench.store.budget().used(), 3000 * OVERHEAD + sent(3000 * 8) + 3000 * 4);
     bench.store.disconnect(peer.id, NOW);
     let Bench { store, connection, .. } = bench;
     drop(connection);

@@ -9,7 +9,7 @@ use support::wire::{
     self, ACCESS_LOST, DELETED, EXPIRED, Message, access_changed, append, ended, noticed, ok, op,
     owner_changed, ownership_requested, patched, pattern, permit, ping, pushed, transfer, version, watch,
 };
-use support::{OVERHEAD, World, held};
+use support::{OVERHEAD, World, held, sent};
 
 /// So long that it takes more than the output's window.
 const LONG: usize = 200_000;
@@ -214,7 +214,7 @@ fn a_slow_watcher_holds_one_state_however_often_the_record_changes() {
 
 #[test]
 fn where_there_is_no_memory_for_a_part_the_whole_is_told() {
-    let limit = 36_000;
+    let limit = 40_960;
     let mut world = World::with(|config| {
         config.limits.total = limit;
         config.limits.record = 20_000;
@@ -223,18 +223,17 @@ fn where_there_is_no_memory_for_a_part_the_whole_is_told() {
     let record = world.create(owner, 1, pattern(10_000));
     world.exchange(watcher, watch(9, record, true));
     world.create(owner, 0, pattern(10_000));
-    let room = limit - world.bytes();
-    world.create(owner, 0, pattern((room - OVERHEAD - 70) as usize));
+    world.fill(owner, limit - sent(96), 20_000);
     // The write needs nothing, what it is told with would.
-    world.send(owner, wire::write_range(2, record, 5, [7; 71]));
+    world.send(owner, wire::write_range(2, record, 5, [7; 97]));
     assert_eq!(world.replies(owner), [version(2, 2)]);
     let mut data = pattern(10_000);
-    data[5..76].fill(7);
+    data[5..102].fill(7);
     assert_eq!(world.replies(watcher), [pushed(9, 2, data)]);
-    world.send(owner, wire::write_range(2, record, 5, [8; 70]));
+    world.send(owner, wire::write_range(2, record, 5, [8; 96]));
     assert_eq!(world.replies(owner), [version(2, 3)]);
-    assert_eq!(world.replies(watcher), [patched(9, 3, 5, [8; 70])]);
-    assert_eq!(world.bytes(), limit - 70);
+    assert_eq!(world.replies(watcher), [patched(9, 3, 5, [8; 96])]);
+    assert_eq!(world.bytes(), limit - sent(96));
 }
 
 #[test]

@@ -112,7 +112,7 @@ pub(crate) struct LimitArgs {
     /// is more].
     #[arg(long, env = "NETSWAP_MAX_UNFINISHED", value_name = "SIZE", value_parser = values::size)]
     pub(crate) max_unfinished: Option<ByteSize>,
-    /// Places of all connections, of 512 bytes each: a watch or a waiting read takes 3; a queued reply beyond a
+    /// Places of all connections, of 1024 bytes each: a watch or a waiting read takes 3; a queued reply beyond a
     /// connection's 64th, and an unfinished or refused request that is still arriving beyond its 16th, 1
     /// [default: one for each 4KiB of --max-memory, at least 131072].
     #[arg(long, env = "NETSWAP_MAX_PLACES", value_name = "N")]

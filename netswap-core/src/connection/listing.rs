@@ -12,16 +12,13 @@ use bytes::Bytes;
 use super::{Connection, Occupation};
 use crate::engine::{Engine, Incident, ListCursor};
 use crate::error::Refusal;
-use crate::memory::{Budget, Data, Overrun};
+use crate::memory::{Budget, Data, FEW, Overrun, sent};
 use crate::time::Instant;
 use crate::types::{Pointer, Xid};
 use crate::wire::{Message, Reply};
 
 /// Bytes of a pointer in the answer.
 const POINTER: usize = size_of::<u64>();
-
-/// An answer no longer than this counts nothing (docs/PROTOCOL.md §7.2).
-const FEW: usize = 64;
 
 /// Pointers in a block of the answer: 1 MiB.
 const BLOCK: usize = (1 << 20) / POINTER;
@@ -73,6 +70,13 @@ struct Block {
     _charge: Charge,
 }
 
+/// What a list counts until its answer is sent: the answer, and while it is made half as much again, since portions of it are
+/// given back as half of them is in order. An answer of few bytes counts nothing (docs/PROTOCOL.md §7.2).
+fn cost(count: usize) -> usize {
+    let bytes = count.saturating_mul(POINTER);
+    if bytes <= FEW { 0 } else { sent(bytes).saturating_add(bytes / 2) }
+}
+
 impl Charge {
     fn new(budget: &Arc<Budget>, bytes: usize) -> Result<Self, Overrun> {
         budget.charge(bytes)?;
@@ -104,8 +108,9 @@ impl Collecting {
     fn add(&mut self, mut run: Vec<Pointer>) -> Result<(), Overrun> {
         run.sort_unstable_by_key(|pointer| Reverse(*pointer));
         self.len += run.len();
-        let bytes = self.len * POINTER;
-        if bytes > self.charge.bytes.max(FEW) {
+        run.shrink_to_fit();
+        let bytes = cost(self.len);
+        if bytes > self.charge.bytes {
             self.charge.budget.charge(bytes - self.charge.bytes)?;
             self.charge.bytes = bytes;
         }
@@ -176,8 +181,7 @@ impl Connection {
     }
 
     fn charge_list(&self, count: u64) -> Result<Charge, Overrun> {
-        let bytes = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(POINTER);
-        Charge::new(self.places.budget(), if bytes <= FEW { 0 } else { bytes })
+        Charge::new(self.places.budget(), cost(usize::try_from(count).unwrap_or(usize::MAX / POINTER)))
     }
 
     /// Makes the next portion of a list.
@@ -213,7 +217,7 @@ impl Connection {
         let body = blocks.iter().map(Vec::len).sum::<usize>() as u32;
         self.output.push_streamed(xid, Message { opcode, access, operands, body });
         for bytes in blocks {
-            let charge = charge.split(bytes.len());
+            let charge = charge.split(sent(bytes.capacity()));
             self.output.provide(xid, Bytes::from_owner(Block { bytes, _charge: charge }));
         }
     }
@@ -234,7 +238,7 @@ mod tests {
     fn blocks_have_the_pointers_in_order_and_what_is_left_of_the_charge() {
         let budget = Arc::new(Budget::new(1 << 30, 0, 0));
         let count = 2 * BLOCK + 17;
-        let charge = Charge::new(&budget, (count + 5) * POINTER).unwrap();
+        let charge = Charge::new(&budget, cost(count + 5)).unwrap();
         let mut collecting = Collecting { charge, runs: Vec::new(), len: 0 };
         // A number that has no divisor in common with their count goes through all of them.
         let mut pointers = (0..count).map(|n| Pointer((n * 99_991 % count) as u64));
@@ -243,7 +247,7 @@ mod tests {
         }
         // Some come twice, and for those that were not counted is charged.
         collecting.add((0..10).map(Pointer).collect()).unwrap();
-        assert_eq!(budget.used(), ((count + 10) * POINTER) as u64);
+        assert_eq!(budget.used(), cost(count + 10) as u64);
         let mut merging = collecting.merge();
         while merging.go_on(1000).unwrap() {
             let room: usize = merging.runs.iter().map(Vec::capacity).sum();

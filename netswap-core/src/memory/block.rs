@@ -5,7 +5,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Budget;
+use super::charge::{sent, taken};
 use super::tree::Tree;
+
+/// Bytes of the allocation in which a block is shared, beside its data.
+pub(super) const BLOCK: usize = taken(2 * size_of::<usize>() + size_of::<Block>());
 
 /// Data of more than a few bytes.
 pub(crate) enum Block {
@@ -31,9 +35,14 @@ impl Drop for Flat {
 }
 
 impl Block {
-    /// Bytes whose length the budget, where there is one, has been charged with.
+    /// Bytes of a record, or of nobody, whose [size class](taken) the budget, where there is one, has been charged with.
     pub(super) fn new(bytes: Vec<u8>, budget: Option<Arc<Budget>>) -> Self {
-        Self::Flat(Flat { charged: bytes.len(), bytes, budget })
+        Self::Flat(Flat { charged: taken(bytes.len()), bytes, budget })
+    }
+
+    /// Bytes that only replies hold, [for which](sent) the budget has been charged.
+    pub(super) fn sent(bytes: Vec<u8>, budget: Arc<Budget>) -> Self {
+        Self::Flat(Flat { charged: sent(bytes.len()), bytes, budget: Some(budget) })
     }
 
     /// The bytes of a block; none of a tree.
@@ -41,6 +50,14 @@ impl Block {
         match self {
             Self::Flat(flat) => &flat.bytes,
             Self::Tree(_) => &[],
+        }
+    }
+
+    /// What the budget gets back when the block is dropped; nothing of a tree.
+    pub(super) fn charged(&self) -> usize {
+        match self {
+            Self::Flat(flat) => flat.charged,
+            Self::Tree(_) => 0,
         }
     }
 
@@ -54,12 +71,17 @@ impl Block {
 }
 
 impl Flat {
-    /// Makes the bytes `len`, which the budget has been charged with. The new ones are zeros.
+    /// What growth to `len` bytes counts more.
+    pub(super) fn cost_of_growth(&self, len: usize) -> usize {
+        taken(len).saturating_sub(self.charged)
+    }
+
+    /// Makes the bytes `len`, for whose size class the budget has been charged. The new ones are zeros.
     pub(super) fn grow(&mut self, len: usize) {
         if len > self.bytes.len() {
             self.bytes.reserve_exact(len - self.bytes.len());
             self.bytes.resize(len, 0);
-            self.charged = len;
+            self.charged = taken(len);
         }
     }
 

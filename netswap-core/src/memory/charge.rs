@@ -3,6 +3,8 @@
 use alloc::sync::Arc;
 
 use super::Budget;
+use super::block::BLOCK;
+use super::data::FEW;
 
 /// Bytes that a budget counts. They are released when this is dropped.
 #[derive(Debug)]
@@ -24,6 +26,12 @@ pub(super) const fn taken(len: usize) -> usize {
     }
     let step = 1 << ((len - 1).ilog2() - 2);
     len.next_multiple_of(step)
+}
+
+/// What a copy of `len` bytes counts that only replies hold: few lie in the reply itself, and more in a shared block. The block
+/// of a record is within what every record counts.
+pub(crate) const fn sent(len: usize) -> usize {
+    if len <= FEW { 0 } else { taken(len) + BLOCK }
 }
 
 impl Charge {

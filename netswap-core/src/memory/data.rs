@@ -9,6 +9,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::block::Block;
+use super::charge::sent;
 use super::piece::Piece;
 use super::tree::{Child, Pieces, Tree};
 use super::{Budget, Overrun};
@@ -37,7 +38,7 @@ pub(crate) enum Unread {
 }
 
 impl Data {
-    /// A copy of bytes.
+    /// A copy of bytes, which counts its size class and the block in which it is shared.
     ///
     /// # Errors
     ///
@@ -46,8 +47,13 @@ impl Data {
         if let Some(few) = Self::few(bytes) {
             return Ok(few);
         }
-        budget.charge(bytes.len())?;
-        Ok(Self::whole(Arc::new(Block::new(bytes.to_vec(), Some(budget.clone())))))
+        budget.charge(sent(bytes.len()))?;
+        Ok(Self::sent(bytes.to_vec(), budget.clone()))
+    }
+
+    /// Bytes that only replies will hold, for which the budget has been charged.
+    pub(super) fn sent(bytes: Vec<u8>, budget: Arc<Budget>) -> Self {
+        Self::whole(Arc::new(Block::sent(bytes, budget)))
     }
 
     /// A copy, if they are few.
@@ -215,7 +221,7 @@ mod tests {
 
     #[test]
     fn few_bytes_are_copied_and_more_are_shared_and_counted() {
-        let budget = Arc::new(Budget::new(65, 0, 0));
+        let budget = Arc::new(Budget::new(160, 0, 0));
         let block = Arc::new(Block::new((0..100).collect(), None));
         for len in [0, 1, FEW, FEW + 1, 90] {
             let shares = usize::from(len > FEW);
@@ -227,8 +233,8 @@ mod tests {
         let copy = Data::copy(&[7; FEW], &budget).unwrap();
         assert_eq!((copy.len(), budget.used()), (64, 0));
         let copy = Data::copy(&[7; 65], &budget).unwrap();
-        assert_eq!((copy.len(), budget.used()), (65, 65));
-        assert_eq!(Data::copy(&[7; 65], &budget), Err(Overrun::Total(65)));
+        assert_eq!((copy.len(), budget.used()), (65, 80 + 64));
+        assert_eq!(Data::copy(&[7; 65], &budget), Err(Overrun::Total(160)));
         drop(copy);
         assert_eq!(budget.used(), 0);
     }

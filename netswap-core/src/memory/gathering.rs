@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::charge::Purse;
+use super::charge::{Purse, sent};
 use super::chunk::Chunk;
 use super::data::FEW;
 use super::tree::{Builder, Pieces, Tree};
@@ -247,10 +247,11 @@ impl Gathering {
         if self.data.len() <= FEW {
             return Ok(Data::from_few(&self.data));
         }
-        let mut kept = Kept::default();
+        let cost = sent(self.data.len());
         let budget = self.purse.budget().clone();
-        self.settle_into(&mut kept)?;
-        Ok(kept.into_data(&budget))
+        budget.charge(cost.saturating_sub(self.purse.held()))?;
+        budget.release(self.purse.empty().saturating_sub(cost));
+        Ok(Data::sent(core::mem::take(&mut self.data), budget))
     }
 
     /// Nobody wants these bytes any more.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::block::Block;
-use super::charge::Purse;
+use super::charge::{Purse, taken};
 use super::data::FEW;
 use super::tree::Tree;
 use super::{Budget, Data, Garbage, Overrun, Piece};
@@ -88,7 +88,7 @@ impl Kept {
         }
         let all = self.len().max(offset + len);
         if all <= budget.flat_at_most() {
-            return all.saturating_sub(self.own_charge());
+            return taken(all).saturating_sub(self.own_charge());
         }
         let tree = Tree::zeros(0, budget.chunk());
         let cost = tree.cost_of_write(0, self.len()) + tree.cost_of_write(offset, len);
@@ -204,7 +204,7 @@ impl Kept {
     pub(super) fn become_tree(&mut self, tree: Tree, budget: &Budget) -> Data {
         match core::mem::replace(self, Self::Many(Arc::new(Block::Tree(tree)))) {
             Self::Few(bytes) => {
-                budget.release(bytes.len());
+                budget.release(taken(bytes.len()));
                 Data::default()
             }
             Self::Many(block) => Data::whole(block),
@@ -241,7 +241,7 @@ impl Kept {
             Self::Few(bytes) => Ok(bytes.len() == len),
             Self::Many(block) => match Arc::get_mut(block) {
                 Some(Block::Flat(flat)) => {
-                    budget.charge(len.saturating_sub(flat.bytes.len()))?;
+                    budget.charge(flat.cost_of_growth(len))?;
                     flat.grow(len);
                     Ok(true)
                 }
@@ -272,7 +272,7 @@ impl Kept {
         }
     }
 
-    /// Puts bytes, of which the budget counts `charged` already, in the place of these, which are given back. Unless
+    /// Puts bytes, for which the budget counts `charged` already, in the place of these, which are given back. Unless
     /// somebody else still holds these, only the growth is charged.
     ///
     /// # Errors
@@ -289,7 +289,7 @@ impl Kept {
         }
         // Whether somebody else holds these is looked at once: others may let go at any moment.
         let own = self.own_charge();
-        let (have, need) = (charged + own, bytes.len());
+        let (have, need) = (charged + own, taken(bytes.len()));
         if need > have
             && let Err(overrun) = budget.charge(need - have)
         {
@@ -318,7 +318,8 @@ impl Kept {
         charged: usize,
         budget: &Arc<Budget>,
     ) -> Result<Data, Overrun> {
-        let more = bytes.len().saturating_sub(charged);
+        let need = taken(bytes.len());
+        let more = need.saturating_sub(charged);
         // The tree is released in portions, a moment later.
         if self.tree().is_some_and(|tree| tree.freed_by_dropping(more) >= more) {
             budget.total.force(more);
@@ -326,7 +327,7 @@ impl Kept {
             budget.release(charged);
             return Err(overrun);
         }
-        budget.release(charged.saturating_sub(bytes.len()));
+        budget.release(charged.saturating_sub(need));
         match core::mem::replace(self, Self::new(bytes, budget)) {
             Self::Many(block) => Ok(Data::whole(block)),
             Self::Few(_) => Ok(Data::default()),
@@ -369,24 +370,13 @@ impl Kept {
         self.replace(Vec::new(), 0, budget).unwrap_or_default()
     }
 
-    /// The bytes as they are sent, which count no longer than somebody holds them.
-    pub(super) fn into_data(self, budget: &Budget) -> Data {
-        match self {
-            Self::Few(bytes) => {
-                budget.release(bytes.len());
-                Data::from_few(&bytes)
-            }
-            Self::Many(block) => Data::whole(block),
-        }
-    }
-
-    /// Judges whether data of `need` bytes, of which the budget counts `charged`, fit in the place of these.
+    /// Judges whether `len` bytes of data, for which the budget counts `charged` already, fit in the place of these.
     ///
     /// # Errors
     ///
     /// The total would be passed.
-    pub(super) fn allow_replace(&self, need: usize, charged: usize, budget: &Budget) -> Result<(), Overrun> {
-        let more = need.saturating_sub(charged);
+    pub(super) fn allow_replace(&self, len: usize, charged: usize, budget: &Budget) -> Result<(), Overrun> {
+        let more = taken(len).saturating_sub(charged);
         match self.tree() {
             Some(tree) if tree.freed_by_dropping(more) >= more => Ok(()),
             Some(_) => budget.allow(more),
@@ -397,8 +387,8 @@ impl Kept {
     /// What the budget would get back at once if this holder let go of a block.
     fn own_charge(&self) -> usize {
         match self {
-            Self::Few(bytes) => bytes.len(),
-            Self::Many(block) if Arc::strong_count(block) == 1 => block.bytes().len(),
+            Self::Few(bytes) => taken(bytes.len()),
+            Self::Many(block) if Arc::strong_count(block) == 1 => block.charged(),
             Self::Many(_) => 0,
         }
     }
@@ -433,31 +423,36 @@ mod tests {
         kept.write(0, &[1; 100], &budget).unwrap();
         let at = kept.flat().as_ptr();
         kept.write(50, &[2; 10], &budget).unwrap();
-        assert_eq!((kept.flat().as_ptr(), budget.used()), (at, 100));
+        assert_eq!((kept.flat().as_ptr(), budget.used()), (at, 112));
 
         let snapshot = kept.snapshot();
         let old = kept.write(0, &[3], &budget).unwrap();
         assert_ne!(kept.flat().as_ptr(), at);
         assert_eq!((snapshot.as_slice().unwrap()[0], old.as_slice().unwrap()[0], kept.flat()[0]), (1, 1, 3));
-        assert_eq!((kept.flat()[55], budget.used()), (2, 200));
+        assert_eq!((kept.flat()[55], budget.used()), (2, 2 * 112));
         drop((snapshot, old));
-        assert_eq!(budget.used(), 100);
+        assert_eq!(budget.used(), 112);
         drop(kept.let_go(&budget));
         assert_eq!(budget.used(), 0);
     }
 
     #[test]
-    fn growth_fills_gaps_and_takes_no_more_room_than_it_needs() {
-        let budget = budget();
+    fn growth_fills_gaps_and_costs_what_its_size_class_is_larger() {
+        let budget = Arc::new(Budget::new(1024, 0, 0));
         let mut kept = Kept::default();
         kept.write(4, &[1], &budget).unwrap();
-        assert_eq!((kept.flat(), budget.used()), (&[0, 0, 0, 0, 1][..], 5));
-        for len in [80, 81, 91, 1000] {
+        assert_eq!((kept.flat(), budget.used()), (&[0, 0, 0, 0, 1][..], 16));
+        for (len, counted) in [(16, 16), (64, 64), (65, 80), (80, 80), (81, 96), (91, 96), (1000, 1024)] {
+            kept.allow_write(len - 1, 1, &budget).unwrap();
             kept.write(len - 1, &[2], &budget).unwrap();
-            assert_eq!((kept.len(), budget.used()), (len, len as u64));
+            assert_eq!((kept.len(), budget.used()), (len, counted));
         }
-        assert_eq!(kept.write(1000, &[5], &budget).err(), Some(Overrun::Total(1000)));
-        assert_eq!((kept.len(), kept.flat()[999]), (1000, 2));
+        // Inside of a size class it is free.
+        kept.write(1000, &[4; 24], &budget).unwrap();
+        assert_eq!((kept.len(), budget.used()), (1024, 1024));
+        assert_eq!(kept.allow_write(1024, 1, &budget), Err(Overrun::Total(1024)));
+        assert_eq!(kept.write(1024, &[5], &budget).err(), Some(Overrun::Total(1024)));
+        assert_eq!((kept.len(), kept.flat()[999]), (1024, 4 - 2));
         drop(kept.let_go(&budget));
         assert_eq!(budget.used(), 0);
     }
@@ -479,10 +474,10 @@ mod tests {
             drop(snapshot);
             budget.charge((1 << 20) - budget.used() as usize).unwrap();
             let tree = kept.replace(vec![2; 100], 0, &budget).unwrap();
-            assert_eq!((kept.len(), budget.used()), (100, (1 << 20) + 100));
+            assert_eq!((kept.len(), budget.used()), (100, (1 << 20) + 112));
             drop(tree);
             assert!(budget.used() < 1 << 20);
-            budget.release((budget.used() - 100) as usize);
+            budget.release((budget.used() - 112) as usize);
             drop(kept.let_go(&budget));
             assert_eq!(budget.used(), 0);
         }
@@ -490,23 +485,24 @@ mod tests {
 
     #[test]
     fn few_bytes_count_as_others_do() {
-        let budget = Arc::new(Budget::new(70, 0, 0));
+        let budget = Arc::new(Budget::new(80, 0, 0));
         let mut kept = Kept::default();
         assert!(!kept.overwrite(&[1]));
-        kept.replace([1; 60].into(), 0, &budget).unwrap();
-        assert!(kept.overwrite(&[2; 60]) && !kept.overwrite(&[3; 61]));
-        assert_eq!((kept.flat(), budget.used()), (&[2; 60][..], 60));
+        kept.replace([1; 40].into(), 0, &budget).unwrap();
+        assert!(kept.overwrite(&[2; 40]) && !kept.overwrite(&[3; 41]));
+        assert_eq!((kept.flat(), budget.used()), (&[2; 40][..], 48));
         kept.replace([3; 64].into(), 0, &budget).unwrap();
-        assert_eq!(kept.write(0, &[4; 71], &budget), Err(Overrun::Total(70)));
+        assert_eq!((kept.len(), budget.used()), (64, 64));
+        assert_eq!(kept.write(0, &[4; 81], &budget), Err(Overrun::Total(80)));
         kept.write(60, &[4; 10], &budget).unwrap();
-        assert_eq!((kept.len(), budget.used()), (70, 70));
+        assert_eq!((kept.len(), budget.used()), (70, 80));
         assert!(kept.overwrite(&[5; 70]));
         let snapshot = kept.snapshot();
         assert!(!kept.overwrite(&[6; 70]), "somebody holds them");
-        assert_eq!(kept.replace([6; 20].into(), 0, &budget), Err(Overrun::Total(70)));
+        assert_eq!(kept.replace([6; 20].into(), 0, &budget), Err(Overrun::Total(80)));
         drop(snapshot);
         kept.replace([6; 20].into(), 0, &budget).unwrap();
-        assert_eq!(budget.used(), 20);
+        assert_eq!(budget.used(), 32);
         drop(kept.let_go(&budget));
         assert_eq!(budget.used(), 0);
     }

@@ -62,8 +62,3 @@ impl Store {
         (cost - most, cost - least)
     }
 }
-
-/// What an answer with so many bytes, which nobody keeps, counts until it is sent: few are copied.
-pub(crate) fn sent(len: u64) -> u64 {
-    if len > 64 { len } else { 0 }
-}

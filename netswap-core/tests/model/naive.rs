@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counts::Counts;
-use crate::memory::{Memory, sent};
+use crate::memory::Memory;
 use crate::support::wire::{
     ACCESS_LOST, DELETED, Message, access_violation, added, address_fault, appended, changed, invalid,
     mismatch, not_modified, ok, op, quota, range, resolved, too_large, version,
 };
-use crate::support::{FLAT, SETTINGS_COST, held};
+use crate::support::{FLAT, SETTINGS_COST, held, sent};
 
 /// Nanoseconds since the start.
 pub(crate) type Time = u64;

@@ -148,19 +148,19 @@ fn reads_and_deletes_go_on_when_the_memory_is_used_up() {
     let connect = |address| Transition::Connect { address, fast: true };
     let mut play = play(Profile::Tight, [connect(0), connect(1)]);
     for _ in 0..3 {
-        play.apply(whole(0, ask(op::CREATE, 6400)));
+        play.apply(whole(0, ask(op::CREATE, 6144)));
     }
     let full = play.world.bytes();
-    assert!(play.naive.store.rules.total - full < 500);
+    assert!(play.naive.store.rules.total - full < 2000);
     for turn in 0..4500 {
         play.apply(whole(1, ask(op::RESOLVE, 0)));
         play.apply(whole(0, Ask { number: turn, ..ask(op::READ_RANGE, 100) }));
         if turn % 5 == 0 {
             // What a delete gives back can be used again, to the last byte.
-            play.apply(whole(0, ask(op::CREATE, 6400)));
+            play.apply(whole(0, ask(op::CREATE, 6144)));
             assert!(play.received.contains(&(8, 1)), "the memory is used up");
             play.apply(whole(0, ask(op::DELETE, 0)));
-            play.apply(whole(0, ask(op::CREATE, 6400)));
+            play.apply(whole(0, ask(op::CREATE, 6144)));
         }
         play.check();
         assert_eq!(play.world.bytes(), full);

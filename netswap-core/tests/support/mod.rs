@@ -39,19 +39,25 @@ pub(crate) const SETTINGS_COST: u64 = 384;
 /// What an owner counts that has records and no connection.
 pub(crate) const OWNER_COST: u64 = 256;
 
-/// Data up to so many bytes lie in one block, and count their length.
+/// Data up to so many bytes lie in one block, and count its size class.
 pub(crate) const FLAT: u64 = 2 * 9730;
+
+/// The size class of a block: up to 64 bytes the next multiple of 16, beyond it the next of four steps for each power of two.
+pub(crate) fn class(len: u64) -> u64 {
+    if len <= 64 { len.next_multiple_of(16) } else { len.next_multiple_of(len.next_power_of_two() / 8) }
+}
+
+/// What bytes count that only replies hold, in one block: few are copied.
+pub(crate) fn sent(len: u64) -> u64 {
+    if len <= 64 { 0 } else { class(len) + 64 }
+}
 
 /// What the data of a record count that came in one request (docs/PROTOCOL.md §7.2).
 pub(crate) fn held(len: u64) -> u64 {
     if len <= FLAT {
-        return len;
+        return class(len);
     }
-    let last = match len % 9730 {
-        0 => 0,
-        1..=64 => (len % 9730).next_multiple_of(16) + 64,
-        rest => rest.next_multiple_of(1 << ((rest - 1).ilog2() - 2)) + 64,
-    };
+    let last = if len % 9730 == 0 { 0 } else { class(len % 9730) + 64 };
     let mut parts = len.div_ceil(9730);
     let mut tables = 0;
     while parts > 1 {
@@ -177,6 +183,17 @@ impl World {
         let reply = self.ask(peer, wire::request(1, op::CREATE, access, data));
         assert_eq!((reply.xid, reply.code, reply.access, reply.payload.len()), (1, 0, 0, 8), "{reply:?}");
         u64::from_be_bytes(reply.payload.try_into().unwrap())
+    }
+
+    /// Creates records of at most so many bytes, until exactly this number of bytes counts.
+    #[track_caller]
+    pub(crate) fn fill(&mut self, peer: Peer, until: u64, longest: u64) {
+        while let Some(room) = until.checked_sub(self.bytes() + OVERHEAD) {
+            let comes_out_even = |len: &u64| matches!(room - len, 0 | OVERHEAD..) && class(*len) == *len;
+            let len = (0..=room.min(longest)).rev().find(comes_out_even).expect("a length that fits");
+            self.create(peer, 7, wire::pattern(len as usize));
+        }
+        assert_eq!(self.bytes(), until);
     }
 
     /// Lets time pass, and does what becomes due when it becomes due.

@@ -17,7 +17,7 @@ impl Record {
     /// have found out about the absences of an owner one by one, so that any of them gave it a deadline of its own.
     fn held(&self) -> (u64, u64) {
         let len = self.data.len();
-        let (least, most) = if len > FLAT { (0, chunks(len)) } else { (block(len), block(len)) };
+        let (least, most) = if len > FLAT { (0, chunks(len)) } else { (class(len), class(len)) };
         let is_set = self.grace.is_some() || self.ttl.is_some() || self.heir.is_some();
         let cost = |counts: bool| if counts { SETTINGS_COST } else { 0 };
         let least = RECORD_OVERHEAD + least + cost(is_set);
@@ -57,11 +57,6 @@ impl Judge {
 /// How far the server may be beyond its total: deadlines and absent owners count though nobody can be refused for them.
 pub(super) fn beyond_total(records: u64, owners: u64) -> u64 {
     records * SETTINGS_COST as u64 + owners * OWNER_COST as u64
-}
-
-/// What data in one block count.
-const fn block(len: usize) -> usize {
-    len
 }
 
 /// What data in chunks count at most: each chunk its block and 64 bytes, each table of 16 chunks or tables 320.
