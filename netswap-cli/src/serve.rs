@@ -116,17 +116,18 @@ fn refused_limits(error: ConfigError) -> Failure {
 
 fn tell_limits(limits: &Limits, grace: Duration) {
     let bound = limits.memory_bound();
-    let counted = [limits.total, limits.room_bound(), limits.places_bound()];
+    let counted = [limits.total, limits.room_bound(), limits.spare_bound(), limits.places_bound()];
     let buffers = counted.into_iter().fold(bound, u64::saturating_sub);
     info!(
         bytes = bound,
         "memory: at most {}: {} for records, unfinished requests and replies under way (--max-memory), {} of room for \
-         unfinished requests that grow (--max-unfinished and a quarter), {} for the places of watches, requests and replies \
-         (--max-places), {} for the buffers of {} connections (--max-connections), {} each; what the system's sockets \
-         hold comes on top",
+         unfinished requests that grow (--max-unfinished and a half), {} of room that deleted records may leave, {} for the \
+         places of watches, requests and replies (--max-places), {} for the buffers of {} connections (--max-connections), \
+         {} each; what the system's sockets hold comes on top",
         iec(bound),
         iec(limits.total),
         iec(limits.room_bound()),
+        iec(limits.spare_bound()),
         iec(limits.places_bound()),
         iec(buffers),
         limits.connections,

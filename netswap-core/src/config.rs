@@ -33,6 +33,13 @@ pub(crate) const LARGEST_OPERANDS: u64 = 16;
 /// data (docs/PROTOCOL.md §7.2).
 pub(crate) const PLACE: usize = 1024;
 
+/// The most room of an unfinished request for what is still to come: a buffer that was full at a little more than 8 KiB is
+/// doubled then, and takes 20 KiB.
+const ROOM: usize = 12 << 10;
+
+/// The most bytes of a record's slot and its entry in the index.
+const SLOT: usize = 64;
+
 /// The places of a watch or a waiting read: while it stands for its entries in tables, the largest being a whole node of a
 /// tree, where nobody else watches the record; and when it has ended for its last notifications.
 pub(crate) const STANDING: usize = 3;
@@ -70,8 +77,8 @@ pub struct Config {
 pub struct Limits {
     /// The longest record, in bytes; at most [`MAX_RECORD`].
     pub record: u32,
-    /// Bytes of all records, of unfinished requests and of data that only replies still hold; every record counts
-    /// 128 bytes more than its data.
+    /// Bytes of all records, of unfinished requests and of data that only replies still hold; every record counts 128 bytes
+    /// more than the size classes of its data, 384 where it has settings, and an absent owner 256 (docs/PROTOCOL.md §7.2).
     pub total: u64,
     /// Bytes of one owner's records, each counted with 128 bytes more than its data.
     pub owner_bytes: Option<u64>,
@@ -203,25 +210,35 @@ impl Limits {
     }
 
     /// The most bytes that the state machines of a server with these limits hold, whatever clients send: the total; the
-    /// [room](Self::room_bound) that unfinished requests have for more; the places; and what every connection may need
-    /// beside that. Sockets' buffers in the kernel are not in it.
+    /// [room](Self::room_bound) that unfinished requests have for more; the [slots](Self::spare_bound) that records have left;
+    /// the places; and what every connection may need beside that. Sockets' buffers in the kernel are not in it, nor what the
+    /// allocator keeps of what was freed.
     #[must_use]
     pub fn memory_bound(&self) -> u64 {
         let connections = u64::from(self.connections) + u64::from(MOST_TURNED_AWAY);
         let beside = connections.saturating_mul(self.connection_bound());
         self.total
             .saturating_add(self.room_bound())
+            .saturating_add(self.spare_bound())
             .saturating_add(self.places_bound())
             .saturating_add(beside)
     }
 
-    /// The most bytes of room that unfinished requests have for what is still to come: as much as has arrived, and a chunk
-    /// each, of which a connection has its own places and those of all.
+    /// The most bytes of room that unfinished requests have for what is still to come. Their buffers double, up to two chunks,
+    /// and take the next size class: half as much again as has arrived, and 12 KiB for each request, of which a connection
+    /// has its own and those of all places.
     #[must_use]
     pub fn room_bound(&self) -> u64 {
         let own = (OWN_REQUESTS as u64).min(self.unfinished_requests.into());
         let requests = self.places.saturating_add(own.saturating_mul(self.connections.into()));
-        self.unfinished.min(requests.saturating_mul(CHUNK as u64))
+        (self.unfinished.saturating_add(self.unfinished / 2)).min(requests.saturating_mul(ROOM as u64))
+    }
+
+    /// The most bytes of free slots that deleted records have left in tables: no more slots are free than taken, and as many
+    /// records have counted 128 bytes each at one time.
+    #[must_use]
+    pub fn spare_bound(&self) -> u64 {
+        self.total / (2 * RECORD_OVERHEAD as u64) * SLOT as u64
     }
 
     /// The most bytes that all places together take.
@@ -350,11 +367,12 @@ mod tests {
     #[test]
     fn the_bound_is_the_sum_of_what_is_held() {
         let limits = Limits { unfinished: 4000, places: 7, connections: 3, ..Limits::new(1 << 20) };
-        assert_eq!((limits.room_bound(), limits.places_bound()), (4000, 7 * 1024));
+        assert_eq!((limits.room_bound(), limits.places_bound()), (6000, 7 * 1024));
+        assert_eq!(limits.spare_bound(), 4096 * 64);
         // Two buffers of at most twice what they need, and 32 requests, 64 replies and two watches of three places.
         assert_eq!(limits.connection_bound(), 2 * (64 + 128) * 1024 + (32 + 64 + 6) * 1024);
         let connections = (3 + 256) * limits.connection_bound();
-        assert_eq!(limits.memory_bound(), (1 << 20) + 4000 + 7 * 1024 + connections);
+        assert_eq!(limits.memory_bound(), (1 << 20) + 6000 + 4096 * 64 + 7 * 1024 + connections);
         // Where less is allowed, it needs fewer places: of replies, of requests of both sorts, and of watches.
         let small = Limits { queued_replies: 3, unfinished_requests: 5, watches: 7, ..limits };
         assert_eq!(small.connection_bound(), 2 * (64 + 128) * 1024 + (3 + 10 + 21) * 1024);
