@@ -57,7 +57,7 @@ pub(crate) fn held(len: u64) -> u64 {
     if len <= FLAT {
         return class(len);
     }
-    let last = if len % 9730 == 0 { 0 } else { class(len % 9730) + 64 };
+    let last = if len.is_multiple_of(9730) { 0 } else { class(len % 9730) + 64 };
     let mut parts = len.div_ceil(9730);
     let mut tables = 0;
     while parts > 1 {
