@@ -232,9 +232,60 @@ fn watches() {
     println!("  {told} mails");
 }
 
+/// One connection with as many watches as it may have, each on a record of its own.
+fn watches_of_one() {
+    let mut engine = Timed::new();
+    let writer = engine.connect().peer();
+    let mut connection = engine.connect();
+    let pointers: Vec<Pointer> = (0..4096).map(|_| engine.create(writer)).collect();
+    let mut times = Times::default();
+    let watch = |connection: &mut Connection, engine: &mut Timed| {
+        for (xid, pointer) in (0..).zip(&pointers) {
+            connection.handle_input(&packet(xid, 16, 0, &pointer.0.to_be_bytes()), NOW, engine);
+            connection.sent(connection.output().remaining(), NOW, engine);
+        }
+        drop(engine.store.take_woken());
+    };
+    let mut handle_mail = |connection: &mut Connection, engine: &mut Timed, what: &str| {
+        times = Times::default();
+        times.time(|| connection.handle_mail(NOW, engine));
+        while connection.has_work() {
+            times.time(|| connection.handle_work(NOW, engine));
+        }
+        while connection.output().has_remaining() {
+            let ready = connection.output().window_len();
+            times.time(|| connection.sent(ready, NOW, engine));
+        }
+        times.print(what);
+    };
+    watch(&mut connection, &mut engine);
+    for pointer in &pointers {
+        let request = Request::ReplaceRecord { pointer: *pointer, data: Payload::Whole(b"other") };
+        engine.execute(writer, Xid(1), request, NOW);
+    }
+    engine.times = Times::default();
+    handle_mail(&mut connection, &mut engine, "turn: news of 4096 watches");
+    for pointer in &pointers[..2048] {
+        engine.execute(writer, Xid(1), Request::DeleteRecord { pointer: *pointer }, NOW);
+    }
+    handle_mail(&mut connection, &mut engine, "turn: ends of 2048 watches");
+    let pointers: Vec<Pointer> = (0..2048).map(|_| engine.create(writer)).collect();
+    for (xid, pointer) in (0..).zip(&pointers) {
+        connection.handle_input(&packet(xid, 16, 0, &pointer.0.to_be_bytes()), NOW, &mut engine);
+        connection.sent(connection.output().remaining(), NOW, &mut engine);
+    }
+    engine.times = Times::default();
+    engine.depart(connection.peer(), NOW);
+    while engine.store.poll_timeout() == Some(NOW) {
+        engine.times.time(|| engine.store.handle_timeout(NOW));
+    }
+    engine.times.print("store: departure of one with 4096 watches");
+}
+
 fn main() {
     watch_and_abort();
     small_reads();
     list();
     watches();
+    watches_of_one();
 }

@@ -275,17 +275,19 @@ pub struct Portions {
     pub packets: u32,
     /// Records of a list that are collected, or put in order, in one call.
     pub records: usize,
+    /// Watches and waiting reads that are told of something, or given up, in one call.
+    pub watches: usize,
 }
 
 impl Default for Portions {
     fn default() -> Self {
-        Self { packets: 256, records: 2048 }
+        Self { packets: 256, records: 2048, watches: 256 }
     }
 }
 
 impl Portions {
     /// So little at a time that tests with few of everything need several portions.
-    pub const SMALL: Self = Self { packets: 2, records: 3 };
+    pub const SMALL: Self = Self { packets: 2, records: 3, watches: 2 };
 }
 
 impl Config {

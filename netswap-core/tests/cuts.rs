@@ -139,6 +139,9 @@ fn short() -> Vec<(&'static str, Vec<Event>)> {
     ]
 }
 
+/// Little at a time, but for watches: what happens while they are told in portions folds.
+const PORTIONS: Portions = Portions { watches: 256, ..Portions::SMALL };
+
 #[test]
 fn a_short_transcript_may_be_cut_anywhere() {
     for (name, events) in short() {
@@ -146,7 +149,7 @@ fn a_short_transcript_may_be_cut_anywhere() {
         assert!(whole.outputs.iter().any(|output| !output.is_empty()), "{name}: nothing is said");
         let single = replay(&events, |bytes| vec![1; bytes.len()]);
         assert!(whole == single, "{name}, byte by byte: {single:#?}, but whole: {whole:#?}");
-        let portions = replay_in_portions(&events, Portions::SMALL, |bytes| vec![bytes.len()]);
+        let portions = replay_in_portions(&events, PORTIONS, |bytes| vec![bytes.len()]);
         assert!(whole == portions, "{name}, in portions: {portions:#?}, but at once: {whole:#?}");
         let longest = events.iter().map(Event::input_len).max().unwrap_or(0);
         for cut in 1..longest {
@@ -171,7 +174,7 @@ proptest! {
         let whole = replay(&events, |bytes| vec![bytes.len()]);
         let single = replay(&events, |bytes| vec![1; bytes.len()]);
         prop_assert!(whole == single, "byte by byte: {single:#?}, but whole: {whole:#?}");
-        let portions = replay_in_portions(&events, Portions::SMALL, |bytes| vec![bytes.len()]);
+        let portions = replay_in_portions(&events, PORTIONS, |bytes| vec![bytes.len()]);
         prop_assert!(whole == portions, "in portions: {portions:#?}, but at once: {whole:#?}");
         for cut in cuts {
             let mut sizes = cut.iter().copied().cycle();

@@ -337,6 +337,7 @@ fn thousands_of_watches_on_one_record_and_on_one_each() {
     }
     world.send(owner, append(1, shared, "!"));
     world.replies(owner);
+    world.catch_up();
     for watcher in &watchers {
         assert_eq!(world.replies(*watcher), [patched(9, 2, 5, "!")]);
     }
@@ -350,6 +351,7 @@ fn thousands_of_watches_on_one_record_and_on_one_each() {
     }
     world.send(owner, wire::about(1, op::DELETE, shared, []));
     world.replies(owner);
+    world.catch_up();
     let mut told = world.replies(collector);
     told.sort_by_key(|it| it.xid);
     for (xid, told) in (0..).zip(told.chunk_by(|one, next| one.xid == next.xid)) {

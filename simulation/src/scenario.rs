@@ -70,7 +70,7 @@ impl Scenario {
         config.times.slow = Duration::from_secs([2, 5, 30][random.usize(0..3)]);
         config.times.longest = Duration::from_secs([60, 3600][random.usize(0..2)]);
         if config.seed[0].is_multiple_of(2) {
-            config.portions = Portions::SMALL;
+            config.portions = Portions { watches: 256, ..Portions::SMALL };
         }
         let client = client::Config {
             max_reply: 1 << 30,

@@ -209,10 +209,11 @@ impl Shared {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Removes records that have ended (docs/PROTOCOL.md §6.3): when it is to be called again, from now on.
+    /// Removes records that have ended (docs/PROTOCOL.md §6.3), and notifies many watches (§4.3): when it is to be called
+    /// again, from now on.
     ///
-    /// It takes about half a millisecond at most, and unlocks the store after each 128 records. While more records have
-    /// ended, it is to be called again after as much time as it took, which is left to others; where several threads
+    /// It takes about half a millisecond at most, and unlocks the store after each 128 records or 256 watches. While there
+    /// is more to do, it is to be called again after as much time as it took, which is left to others; where several threads
     /// sweep, all of them leave that time.
     pub fn sweep(&self) -> Duration {
         let mut rest = match self.rest.try_lock() {

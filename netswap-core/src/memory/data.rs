@@ -124,6 +124,18 @@ impl Data {
         }
     }
 
+    /// The part from `offset` on, of at most `len` bytes, clipped at the end.
+    pub(crate) fn slice(&self, offset: u32, len: u32) -> Self {
+        let begin = (offset as usize).min(self.len());
+        let len = (len as usize).min(self.len() - begin);
+        match &self.0 {
+            Form::Few { bytes, .. } => Self::from_few(&bytes[begin..begin + len]),
+            Form::Shared { block, start, .. } => Self::part(block, *start as usize + begin, len),
+            Form::Tree { tree, start, .. } => Self::part_of_tree(tree, *start as usize + begin, len),
+            Form::Bytes(bytes) => Self(Form::Bytes(bytes.slice(begin..begin + len))),
+        }
+    }
+
     /// A copy of all bytes.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {

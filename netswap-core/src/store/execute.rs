@@ -80,6 +80,7 @@ impl Store {
     /// concerns besides is [told](Self::take_woken).
     pub fn serve(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
         self.expire_for(&request, now);
+        self.tell_portion();
         let opcode = request.opcode();
         let done = match self.check(peer.owner, &request, Payload::len) {
             Ok(slot) => self.wait_or_carry_out(peer, xid, request, slot, now),

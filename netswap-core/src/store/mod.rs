@@ -35,9 +35,9 @@ use owners::Owners;
 use pointers::Pointers;
 use records::Records;
 use slab::Slot;
-use standing::Desk;
 #[cfg(test)]
 pub(crate) use standing::LAST_AT_MOST;
+use standing::{Backlog, Desk};
 
 use crate::config::{Config, ConfigError, MOST_TURNED_AWAY, RECORD_OVERHEAD};
 use crate::engine::{ConnectionId, Peer};
@@ -56,8 +56,8 @@ const GARBAGE_PORTION: usize = 256;
 /// All records of a server and all that is known of their owners.
 ///
 /// Every call takes the time. A record that has ended by then is there for no request, but at most 128 records are removed,
-/// or given to their heirs, in one call: while there is more to do, [`poll_timeout`](Self::poll_timeout) is a moment that has
-/// passed. With the same seed the same calls give the same answers.
+/// or given to their heirs, in one call, and about 256 watches are notified: while there is more to do,
+/// [`poll_timeout`](Self::poll_timeout) is a moment that has passed. With the same seed the same calls give the same answers.
 ///
 /// As an [`Engine`](crate::engine::Engine) it frees at once what a request made superfluous. Giving back a large block takes the system
 /// milliseconds, so behind a lock use [`serve`](Self::serve), and drop [`take_garbage`](Self::take_garbage) after unlocking.
@@ -80,6 +80,8 @@ pub struct Store {
     compaction: Option<Pass>,
     /// Connections for which there is mail.
     woken: Vec<ConnectionId>,
+    /// What is left to be told to many watches.
+    backlog: Backlog,
 }
 
 #[derive(Debug)]
@@ -129,6 +131,7 @@ impl Store {
             garbage: Garbage::new(),
             compaction: None,
             woken: Vec::new(),
+            backlog: Backlog::default(),
             config: Arc::new(config),
         })
     }
@@ -202,6 +205,7 @@ impl Store {
             self.owners.leave(owner, now, &mut self.lifetimes);
             self.forget_all(id);
         }
+        self.tell_portion();
     }
 
     /// A connection's socket is closed.
@@ -218,18 +222,23 @@ impl Store {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called: when something ends next, or a moment that has passed
-    /// while more has ended than one call removes.
+    /// while more has ended than one call removes, or more watches are to be notified than one call does (docs/PROTOCOL.md §4.3).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let work = !self.garbage.is_empty() || self.records.has_spare() || self.owners.has_spare();
+        let work = !self.garbage.is_empty()
+            || !self.backlog.is_empty()
+            || self.records.has_spare()
+            || self.owners.has_spare();
         if work { Some(Instant::ZERO) } else { self.lifetimes.next() }
     }
 
-    /// Removes records that have ended by now, and gives those to their heirs that have one: at most 128. Where
+    /// Removes records that have ended by now, and gives those to their heirs that have one: at most 128. Notifies 256 more
+    /// of many watches. Where
     /// [`poll_timeout`](Self::poll_timeout) has passed afterwards, it is to be called again, when others that wait for
     /// the store have had their turn.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire(now);
+        self.tell_portion();
         self.records.free_some();
         self.owners.free_some();
     }
@@ -319,6 +328,7 @@ impl Store {
         if !self.lifetimes.is_due(now) || !self.owners.is_behind(owner, now) {
             return;
         }
+        self.backlog.end_many(true);
         for _ in 0..self.portion {
             let next = self.owners.next_to_end(owner, now, &mut self.lifetimes, &self.records);
             let Some(slot) = next else { break };
@@ -327,12 +337,14 @@ impl Store {
         for slot in self.owners.take_late(owner, self.portion, &self.records) {
             self.settle(slot, now);
         }
+        self.backlog.end_many(false);
         self.tidy();
     }
 
     /// Ends records that are due, in the order of their deadlines, at most a portion of them.
     #[cold]
     fn end_portion(&mut self, now: Instant) {
+        self.backlog.end_many(true);
         for _ in 0..self.portion {
             let Some((then, mortal)) = self.lifetimes.first_due(now) else { break };
             match mortal {
@@ -363,6 +375,7 @@ impl Store {
                 },
             }
         }
+        self.backlog.end_many(false);
         self.tidy();
         // What they had is to be free for the request that follows.
         self.drop_garbage();

@@ -138,6 +138,9 @@ pub(crate) struct Play {
     pub(crate) received: BTreeSet<(u8, u8)>,
 }
 
+/// Little at a time, but for watches: the number of messages that a call leaves must follow from its requests.
+const PORTIONS: Portions = Portions { watches: 256, ..Portions::SMALL };
+
 fn rules(profile: Profile, hasty: bool) -> (Rules, Config) {
     let mut config = support::config();
     let limits = &mut config.limits;
@@ -150,7 +153,7 @@ fn rules(profile: Profile, hasty: bool) -> (Rules, Config) {
             (limits.unfinished_requests, limits.watches, limits.connections) = (2, 2, 7);
             (limits.connection_unfinished, limits.unfinished) = (6000, 9000);
             limits.connections_per_address = Some(2);
-            config.portions = Portions::SMALL;
+            config.portions = PORTIONS;
         }
         Profile::Tight => {
             (limits.record, limits.total) = (8000, 20_000);
@@ -158,7 +161,7 @@ fn rules(profile: Profile, hasty: bool) -> (Rules, Config) {
         }
         Profile::Narrow => {
             (limits.queued_replies, limits.queued_bytes) = (4, 30_000);
-            config.portions = Portions::SMALL;
+            config.portions = PORTIONS;
         }
     }
     if !hasty {

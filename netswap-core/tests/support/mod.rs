@@ -225,6 +225,17 @@ impl World {
         self.reap_all();
     }
 
+    /// Does what is left to be done now, in as many calls as it takes.
+    #[track_caller]
+    pub(crate) fn catch_up(&mut self) {
+        let mut calls = 0;
+        while self.next_due() == Some(Duration::ZERO) {
+            self.wake();
+            calls += 1;
+            assert!(calls < 100_000, "something is due over and over");
+        }
+    }
+
     /// Lets time pass without doing what becomes due, as a timer does that comes late.
     pub(crate) fn skip(&mut self, duration: Duration) {
         self.now = self.now + duration;

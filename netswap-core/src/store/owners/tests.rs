@@ -85,5 +85,5 @@ fn an_owner_and_a_deadline_take_little() {
     use crate::store::slab::Slot;
 
     let sizes = [size_of::<super::Holdings>(), size_of::<More>(), size_of::<(Instant, Mortal)>()];
-    assert_eq!((sizes, size_of::<(Slot, u32, Pointer)>()), ([128, 120, 24], 16));
+    assert_eq!((sizes, size_of::<(Slot, u32, Pointer)>()), ([128, 128, 24], 16));
 }

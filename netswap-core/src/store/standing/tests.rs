@@ -1,11 +1,14 @@
-use super::super::record::More;
+use super::desk::Stand;
 use super::*;
-use crate::config::{Config, Limits, PLACE};
+use crate::config::{Config, Limits, PLACE, STANDING};
+use crate::engine::{ConnectionId, Post};
 use crate::identity::IdentityKey;
 use crate::memory::Payload;
 use crate::queue::item_size;
 use crate::store::Admission;
 use crate::time::Instant;
+use crate::types::Pointer;
+use crate::wire::Notification;
 
 #[test]
 fn a_watch_and_a_waiting_read_take_no_more_than_is_said() {
@@ -116,6 +119,70 @@ fn the_last_notifications_of_a_watch_are_no_more_than_is_said() {
         access: Some(Access::READ),
         asked: Some(owner),
     };
-    let mut watch = Watch { watcher: owner, push: true, news };
+    let mut watch = Watch { watcher: owner, push: true, news, since: 0 };
     assert_eq!(watch.end(Ending::Deleted, &record).len(), LAST_AT_MOST);
+}
+
+/// A store with portions of two, a connection that has five watches of each of three records, and as many waiting reads.
+fn crowded() -> (Store, Peer, Peer, Vec<Pointer>) {
+    let mut config = Config::new(Limits::new(1 << 20), IdentityKey([0; 16]), [0; 32]);
+    config.portions.watches = 2;
+    let (mut store, now) = (Store::new(config).unwrap(), Instant::ZERO);
+    let mut connect = || match store.connect([127, 0, 0, 1].into(), now) {
+        Admission::Served(peer) => peer,
+        other => panic!("{other:?}"),
+    };
+    let (owner, watcher) = (connect(), connect());
+    let mut pointers = Vec::new();
+    for n in 0..3 {
+        let reserved = store.create(owner.owner, Access::READ, None, now).unwrap();
+        let Reply::Created(pointer) = reserved else { panic!("{reserved:?}") };
+        let slot = store.records.find(pointer).unwrap();
+        for xid in 0..5 {
+            store.watch(watcher, Xid(n * 10 + xid), slot, true).unwrap();
+            store.wait(watcher, Xid(n * 10 + xid + 5), slot, Read::Whole).unwrap();
+        }
+        pointers.push(pointer);
+    }
+    (store, owner, watcher, pointers)
+}
+
+#[test]
+fn nothing_is_left_of_many_watches_that_are_given_up_in_portions() {
+    let (mut store, owner, watcher, pointers) = crowded();
+    let slots: Vec<Slot> = pointers.iter().map(|pointer| store.records.find(*pointer).unwrap()).collect();
+    store.depart(watcher.id, Instant::ZERO);
+    assert!(slots.iter().any(|slot| store.records.more(*slot).is_some()));
+    // What happens meanwhile is told to nobody.
+    let write = Request::ReplaceRecord { pointer: pointers[0], data: Payload::Whole(b"data") };
+    store.serve(owner, Xid(1), write, Instant::ZERO);
+    store.serve(owner, Xid(1), Request::DeleteRecord { pointer: pointers[1] }, Instant::ZERO);
+    while store.poll_timeout() == Some(Instant::ZERO) {
+        store.handle_timeout(Instant::ZERO);
+    }
+    assert!(store.backlog.is_empty() && store.backlog.ended() == 0);
+    assert!([slots[0], slots[2]].iter().all(|slot| store.records.more(*slot).is_none()));
+    let mail = store.take_mail(watcher.id, None);
+    assert!(
+        matches!(&mail, Post::Mail(mail) if mail.iter().all(|it| matches!(it, Mail::News(_)))),
+        "{mail:?}"
+    );
+}
+
+#[test]
+fn a_watch_of_a_record_that_has_ended_can_be_given_up_before_it_is_told() {
+    let (mut store, owner, watcher, pointers) = crowded();
+    let pointer = pointers[0];
+    store.serve(owner, Xid(1), Request::DeleteRecord { pointer }, Instant::ZERO);
+    assert_eq!((store.backlog.ended(), store.backlog.left_of(pointer)), (1, 8));
+    for xid in [4, 9] {
+        store.forget(watcher.id, Xid(xid));
+    }
+    assert_eq!(store.backlog.left_of(pointer), 6);
+    while store.poll_timeout() == Some(Instant::ZERO) {
+        store.handle_timeout(Instant::ZERO);
+    }
+    let Post::Mail(mail) = store.take_mail(watcher.id, None) else { panic!("no room was said") };
+    assert_eq!((mail.len(), store.backlog.ended()), (8, 0));
+    assert!(mail.iter().all(|mail| ![Xid(4), Xid(9)].contains(&mail.xid())));
 }
