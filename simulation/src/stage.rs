@@ -413,11 +413,12 @@ impl Stage {
         self.close()
     }
 
-    /// Calls the server until nothing is due, where it ends few records in one call.
+    /// Calls the server until nothing is due: it does a portion in one call, and while there is more to do it says so instead
+    /// of when something ends next.
     fn catch_up(&mut self) -> Result<(), Failure> {
         for _ in 0..10_000 {
             let is_due = self.server.store().poll_timeout().is_some_and(|due| due <= self.instant());
-            if self.setting.portion.is_none() || !is_due {
+            if !is_due {
                 return Ok(());
             }
             self.call()?;
