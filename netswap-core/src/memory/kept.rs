@@ -200,6 +200,17 @@ impl Kept {
         }
     }
 
+    /// Puts bytes that are too many for one block, and that nothing counts yet, in the place of these, which are given back.
+    ///
+    /// # Errors
+    ///
+    /// The budget's total would be passed; these stay as they were.
+    pub(super) fn replace_by_chunks(&mut self, bytes: &[u8], budget: &Arc<Budget>) -> Result<Data, Overrun> {
+        let mut new = Self::default();
+        new.write(0, bytes, budget)?;
+        Ok(core::mem::replace(self, new).let_go(budget))
+    }
+
     /// Puts a tree into the place of these data, which are given back.
     pub(super) fn become_tree(&mut self, tree: Tree, budget: &Budget) -> Data {
         match core::mem::replace(self, Self::Many(Arc::new(Block::Tree(tree)))) {

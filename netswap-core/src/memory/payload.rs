@@ -81,6 +81,9 @@ impl Payload<'_> {
     /// It would, or the last bytes did.
     pub(crate) fn fits_in_place_of(&self, place: &Kept, budget: &Budget) -> Result<(), Overrun> {
         match self {
+            Self::Whole(bytes) if bytes.len() > budget.flat_at_most() => {
+                Kept::default().allow_write(0, bytes.len(), budget)
+            }
             Self::Whole(bytes) => place.allow_replace(bytes.len(), 0, budget),
             Self::Gathered(gathering) => gathering.fits_in_place_of(place),
         }
@@ -133,6 +136,9 @@ impl Payload<'_> {
     pub(crate) fn settle_into(self, place: &mut Kept, budget: &Arc<Budget>) -> Result<Data, Overrun> {
         match self {
             Self::Whole(bytes) if place.overwrite(bytes) => Ok(Data::default()),
+            Self::Whole(bytes) if bytes.len() > budget.flat_at_most() => {
+                place.replace_by_chunks(bytes, budget)
+            }
             Self::Whole(bytes) => place.replace(bytes.to_vec(), 0, budget),
             Self::Gathered(gathering) => gathering.settle_into(place),
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::memory::Memory;
 use crate::naive::{Caller, Event, Store, Time, shape, u64_at};
+use crate::support::held_unfinished;
 use crate::support::wire::{FULL, Message, invalid, malformed, op, quota, unsupported};
-use crate::support::{FLAT, held};
 
 /// How far a connection has come (§5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -438,9 +438,7 @@ impl Naive {
     /// it is complete, and zeros before what begins within a chunk.
     pub(crate) fn held_unfinished(&self) -> u64 {
         let messages = self.connections.iter().flat_map(|it| it.messages.values());
-        let beside =
-            |counted| if counted + 1390 > FLAT { held(counted + 1390) - counted + 10_240 } else { 0 };
-        messages.map(|it| it.counted + beside(it.counted)).sum()
+        messages.map(|it| held_unfinished(it.counted)).sum()
     }
 
     pub(crate) fn unfinished_bytes(&self) -> u64 {

@@ -162,6 +162,8 @@ fn rules(profile: Profile, hasty: bool) -> (Rules, Config) {
         Profile::Narrow => {
             (limits.queued_replies, limits.queued_bytes) = (4, 30_000);
             config.portions = PORTIONS;
+            // Long records have many chunks then, on three levels; what comes in one packet has none.
+            config.chunk = 701;
         }
     }
     if !hasty {
@@ -190,6 +192,7 @@ fn rules(profile: Profile, hasty: bool) -> (Rules, Config) {
 impl Play {
     pub(crate) fn new(plan: &Plan) -> Self {
         let (rules, config) = rules(plan.profile, plan.hasty);
+        support::set_chunk(config.chunk);
         let world = World::with(|it| *it = config.clone());
         let store = Store {
             rules,

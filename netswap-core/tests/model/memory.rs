@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::naive::{Record, Store};
 use crate::support::wire::{Message, quota};
-use crate::support::{FLAT, OWNER_COST, SETTINGS_COST, held};
+use crate::support::{OWNER_COST, SETTINGS_COST, flat, held};
 
 /// What is known of the server's memory while it carries out a request: how much is used, what the request has counted
 /// so far, whether it was refused for it, whether nothing waits to be sent to anybody.
@@ -20,7 +20,7 @@ impl Record {
     /// The least that its data count: holes count nothing.
     pub(crate) fn least_held(&self) -> u64 {
         let len = self.data().len() as u64;
-        if self.extended && len > FLAT { 0 } else { held(len) }
+        if self.extended && len > flat() { 0 } else { held(len) }
     }
 
     /// What its settings and a deadline of its own count, at least and at most. A server that was late may have found out

@@ -9,7 +9,7 @@ use crate::support::wire::{
     ACCESS_LOST, DELETED, Message, access_violation, added, address_fault, appended, changed, invalid,
     mismatch, not_modified, ok, op, quota, range, resolved, too_large, version,
 };
-use crate::support::{FLAT, SETTINGS_COST, held, sent};
+use crate::support::{SETTINGS_COST, flat, held, sent};
 
 /// Nanoseconds since the start.
 pub(crate) type Time = u64;
@@ -258,7 +258,7 @@ impl Store {
         // What data of a length count beyond what was counted as they came. Chunks are never refused in the end.
         let growth = |len: u64, counted: u64| {
             let most = held(len).saturating_sub(counted);
-            if len > FLAT { (0, most) } else { (most, most) }
+            if len > flat() { (0, most) } else { (most, most) }
         };
         Ok(Some(match op {
             op::CREATE | op::RESERVE => {

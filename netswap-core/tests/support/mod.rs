@@ -39,8 +39,35 @@ pub(crate) const SETTINGS_COST: u64 = 384;
 /// What an owner counts that has records and no connection.
 pub(crate) const OWNER_COST: u64 = 256;
 
+thread_local! {
+    /// Bytes of a chunk in the servers of this test.
+    static CHUNK: std::cell::Cell<u64> = const { std::cell::Cell::new(9730) };
+}
+
+/// From now on servers of this thread have chunks of other sizes than usual.
+pub(crate) fn set_chunk(bytes: usize) {
+    CHUNK.set(bytes as u64);
+}
+
+/// Bytes of a chunk.
+pub(crate) fn chunk() -> u64 {
+    CHUNK.get()
+}
+
 /// Data up to so many bytes lie in one block, and count its size class.
-pub(crate) const FLAT: u64 = 2 * 9730;
+pub(crate) fn flat() -> u64 {
+    (2 * chunk()).max(64)
+}
+
+/// What an unfinished request counts at most of which so many bytes have come: its chunks' blocks and tables too, a packet
+/// that a full chunk has before it is complete, and zeros before what begins within a chunk.
+pub(crate) fn held_unfinished(came: u64) -> u64 {
+    if came + 1390 <= flat() {
+        return came;
+    }
+    let each = class(chunk()) + 64 - chunk() + 40;
+    came + 1390 + ((came + 1390) / chunk() + 2) * each + 2 * (class(chunk()) + 64)
+}
 
 /// The size class of a block: up to 64 bytes the next multiple of 16, beyond it the next of four steps for each power of two.
 pub(crate) fn class(len: u64) -> u64 {
@@ -54,17 +81,18 @@ pub(crate) fn sent(len: u64) -> u64 {
 
 /// What the data of a record count that came in one request (docs/PROTOCOL.md §7.2).
 pub(crate) fn held(len: u64) -> u64 {
-    if len <= FLAT {
+    if len <= flat() {
         return class(len);
     }
-    let last = if len.is_multiple_of(9730) { 0 } else { class(len % 9730) + 64 };
-    let mut parts = len.div_ceil(9730);
+    let chunk = chunk();
+    let last = if len.is_multiple_of(chunk) { 0 } else { class(len % chunk) + 64 };
+    let mut parts = len.div_ceil(chunk);
     let mut tables = 0;
     while parts > 1 {
         parts = parts.div_ceil(16);
         tables += parts;
     }
-    len / 9730 * (10_240 + 64) + last + 320 * tables
+    len / chunk * (class(chunk) + 64) + last + 320 * tables
 }
 
 /// The configuration under which the examples of docs/PROTOCOL.md run (§1.6).

@@ -6,7 +6,7 @@ use crate::support::wire::{
     self, ACCESS_LOST, DELETED, EXPIRED, Message, access_violation, add, added, address_fault, append,
     appended, invalid, ok, op, resolved, version, write_range,
 };
-use crate::support::{FLAT, OVERHEAD, SETTINGS_COST, held};
+use crate::support::{OVERHEAD, SETTINGS_COST, flat, held};
 
 /// The default grace, in seconds.
 const GRACE: u64 = 300;
@@ -65,7 +65,7 @@ impl Record {
         let len = self.data().len() as u64;
         let is_set = self.has_grace || self.ttl.is_some() || self.heir != 0 || self.deadline.is_some();
         let beside = OVERHEAD + if is_set { SETTINGS_COST } else { 0 };
-        (beside + if len > FLAT { len } else { held(len) }, beside + held(len))
+        (beside + if len > flat() { len } else { held(len) }, beside + held(len))
     }
 
     pub(crate) fn refusal(&self, xid: u32, who: u64, right: u8) -> Option<Message> {
