@@ -97,6 +97,10 @@ impl World {
         if choice >> 3 & 1 == 0 {
             config.portions = Portions::SMALL;
         }
+        if choice >> 4 & 1 == 1 {
+            // Records have many chunks then.
+            config.chunk = 16;
+        }
         let server = Server::new(config).expect("limits that can be kept");
         let mut world =
             Self { server, now: Instant::ZERO, ends: Vec::new(), pointers: vec![Pointer(99)], faulty };
@@ -380,7 +384,15 @@ impl World {
         for end in &self.ends {
             self.server.disconnect(end.peer.id, self.now);
         }
-        self.server.handle_timeout(self.now + Duration::from_secs(1_000_000));
+        let end = self.now + Duration::from_secs(1_000_000);
+        self.server.handle_timeout(end);
+        // A portion at a time.
+        for _ in 0..10_000 {
+            if self.server.poll_timeout().is_none_or(|due| due > end) {
+                break;
+            }
+            self.server.handle_timeout(end);
+        }
         let statistics = self.server.store().statistics();
         assert_eq!((statistics.records, statistics.bytes, statistics.connections), (0, 0, 0));
     }

@@ -6,18 +6,13 @@ use netswap_core::wire::Request;
 use super::Judge;
 use super::records::Record;
 
-/// Bytes of a chunk of a large record.
-const CHUNK: usize = 9730;
-
-/// Data up to so many bytes lie in one block.
-const FLAT: usize = 2 * CHUNK;
-
 impl Record {
     /// What it counts, at least and at most. Chunks may be partly holes, which count nothing. A server that was late may
     /// have found out about the absences of an owner one by one, so that any of them gave it a deadline of its own.
-    fn held(&self) -> (u64, u64) {
+    fn held(&self, chunk: usize) -> (u64, u64) {
         let len = self.data.len();
-        let (least, most) = if len > FLAT { (0, chunks(len)) } else { (class(len), class(len)) };
+        let is_flat = len <= (2 * chunk).max(64);
+        let (least, most) = if is_flat { (class(len), class(len)) } else { (0, chunks(len, chunk)) };
         let is_set = self.grace.is_some() || self.ttl.is_some() || self.heir.is_some();
         let cost = |counts: bool| if counts { SETTINGS_COST } else { 0 };
         let least = RECORD_OVERHEAD + least + cost(is_set);
@@ -29,7 +24,7 @@ impl Judge {
     /// What all records and the owners without a connection count, at least and at most.
     pub(super) fn stored(&self, absent_owners: usize) -> (u64, u64) {
         let owners = (absent_owners * OWNER_COST) as u64;
-        let held = self.records.values().map(Record::held);
+        let held = self.records.values().map(|record| record.held(self.config.chunk));
         held.fold((owners, owners), |sum, it| (sum.0 + it.0, sum.1 + it.1))
     }
 
@@ -60,14 +55,14 @@ pub(super) fn beyond_total(records: u64, owners: u64) -> u64 {
 }
 
 /// What data in chunks count at most: each chunk its block and 64 bytes, each table of 16 chunks or tables 320.
-fn chunks(len: usize) -> usize {
+fn chunks(len: usize, size: usize) -> usize {
     let chunk = |len: usize| if len == 0 { 0 } else { class(len) + 64 };
-    let (mut parts, mut tables) = (len.div_ceil(CHUNK), 0);
+    let (mut parts, mut tables) = (len.div_ceil(size), 0);
     while parts > 1 {
         parts = parts.div_ceil(16);
         tables += parts;
     }
-    len / CHUNK * chunk(CHUNK) + chunk(len % CHUNK) + 320 * tables
+    len / size * chunk(size) + chunk(len % size) + 320 * tables
 }
 
 /// The size class of a block: up to 64 bytes the next multiple of 16, then the next of four for each power of two.
