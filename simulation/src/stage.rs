@@ -396,7 +396,7 @@ impl Stage {
         while !late && let Some(due) = self.next_timeout().filter(|due| *due <= until) {
             self.now = self.now.max(due);
             self.call()?;
-            self.catch_up()?;
+            self.drain()?;
             if self.next_timeout() == Some(due) {
                 break;
             }
@@ -413,9 +413,14 @@ impl Stage {
         self.close()
     }
 
+    /// Calls the server until nothing is due, where it ends few records in one call.
+    fn catch_up(&mut self) -> Result<(), Failure> {
+        if self.setting.portion.is_some() { self.drain() } else { Ok(()) }
+    }
+
     /// Calls the server until nothing is due: it does a portion in one call, and while there is more to do it says so instead
     /// of when something ends next.
-    fn catch_up(&mut self) -> Result<(), Failure> {
+    fn drain(&mut self) -> Result<(), Failure> {
         for _ in 0..10_000 {
             let is_due = self.server.store().poll_timeout().is_some_and(|due| due <= self.instant());
             if !is_due {
