@@ -56,7 +56,7 @@ pub(crate) fn run(args: Serve) -> Result<(), Failure> {
         signals.stop(handle.clone());
         // That nobody reads the line is no reason not to serve.
         let _ = output::line(format_args!("netswap listening on {address}"));
-        if let Err(error) = resident::watch(handle.clone()) {
+        if let Err(error) = handle.watch_memory(resident::give_back) {
             warn!(%error, "the memory of the process is not watched");
         }
         running = Some(handle);

@@ -43,6 +43,8 @@ fn main() {
     }
     let bound = limits.memory_bound();
     let mut server = adapter.start_on(threads, ServerOptions::default().limits(limits).times(times));
+    // As the program does it.
+    server.handle.watch_memory(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(1 << 20)))).unwrap();
     println!("listening on {}, at most {bound}", server.address);
     for line in stdin().lock().lines() {
         line.unwrap();

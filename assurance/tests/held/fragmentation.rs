@@ -30,13 +30,13 @@ pub(crate) fn small_records_that_are_left_of_many(adapter: Adapter) {
             |_| (0..500).map(|_| create()).collect(),
             |_, answer| pointers.push(answer.pointer()),
         );
-        held.is_full(left.len() + pointers.len());
+        held.is_bounded(left.len() + pointers.len());
         let (keep, gone): (Vec<_>, Vec<_>) = (0..).zip(pointers).partition(|(n, _)| n % (PAGE / len) == 0);
         let gone = gone.into_iter().map(|(_, pointer)| Request::DeleteRecord { pointer });
         owner.pipeline(gone, |answer| assert_eq!(answer.code, 0, "{answer:?}")).unwrap();
         left.extend(keep.into_iter().map(|(_, pointer)| pointer));
     }
-    held.is_full(left.len());
+    held.is_bounded(left.len());
     for pointer in left {
         assert_eq!(owner.ask(Request::DeleteRecord { pointer }).unwrap().code, 0);
     }

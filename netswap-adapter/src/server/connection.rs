@@ -85,6 +85,7 @@ impl<T: Transport> Connection<T> {
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Mail, and the server's end, ring the bell.
         self.attendance.bell.register(cx.waker());
+        self.attendance.shared.excess().give_back();
         let mut turn = TURN;
         while turn > 0 {
             let moved = self.step(cx)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use netswap_core::config::Limits;
 
+use super::resident::Excess;
 use super::shared::{Shared, Traffic};
 
 /// A running server, to be looked at and stopped. Cheap to clone.
@@ -44,12 +45,14 @@ impl ServerHandle {
     /// Tells the server how many bytes of memory its process has, where nothing else in the process has much. To be told
     /// each second or so; it is of use where the allocator keeps what the server no longer holds.
     ///
-    /// Where that is far more than the counted bytes explain, the server moves its data together in the background. Above
-    /// [`Limits::memory_bound`] it refuses what would make records grow with QUOTA_EXCEEDED 1 (docs/PROTOCOL.md §7.2),
-    /// until it is less. `true` where the process has much more than the server holds, so that it is worth asking the
-    /// allocator to give memory back.
+    /// Where that is far more than the counted bytes explain, the server moves its data together in the background. `true`
+    /// where the process has much more than the server holds, so that it is worth asking the allocator to give memory back.
     pub fn note_resident(&self, bytes: u64) -> bool {
         self.shared.note_resident(bytes)
+    }
+
+    pub(super) fn excess(&self) -> &Excess {
+        self.shared.excess()
     }
 
     /// The limits that the server keeps.

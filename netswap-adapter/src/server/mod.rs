@@ -6,6 +6,7 @@ mod connection;
 mod fair_mutex;
 mod handle;
 mod options;
+mod resident;
 mod shared;
 
 pub use accept_errors::AcceptErrors;

@@ -25,6 +25,7 @@ use tracing::{debug, error};
 use super::Connection;
 use super::bell::{Bell, Bells};
 use super::fair_mutex::FairMutex;
+use super::resident::Excess;
 use crate::{Clock, Transport};
 
 /// What all connections of a server share.
@@ -35,6 +36,7 @@ pub struct Shared {
     config: Arc<Config>,
     budget: Arc<Budget>,
     clock: Clock,
+    excess: Excess,
     /// Until when nobody sweeps, so that others get the store.
     rest: Mutex<Moment>,
     stopping: AtomicBool,
@@ -70,9 +72,6 @@ impl Shared {
     /// About the longest time that a sweep takes, however much is due.
     const SWEEP_TURN: Duration = Duration::from_micros(500);
 
-    /// Bytes that a process may have beside what its server holds: the program, its threads, what the allocator keeps ready.
-    const SPARE: u64 = 32 << 20;
-
     /// Bytes of a connection that has little to do.
     const CONNECTION: u64 = 4096;
 
@@ -92,6 +91,7 @@ impl Shared {
             store: FairMutex::new(store),
             bells: Bells::default(),
             clock: Clock::start(),
+            excess: Excess::new(),
             rest: Mutex::new(Moment::now()),
             stopping: AtomicBool::new(false),
             shutdown_deadline,
@@ -216,6 +216,7 @@ impl Shared {
     /// is more to do, it is to be called again after as much time as it took, which is left to others; where several threads
     /// sweep, all of them leave that time.
     pub fn sweep(&self) -> Duration {
+        self.excess.give_back();
         let mut rest = match self.rest.try_lock() {
             Ok(rest) => rest,
             Err(TryLockError::Poisoned(rest)) => rest.into_inner(),
@@ -247,19 +248,22 @@ impl Shared {
         }
     }
 
+    pub(super) fn excess(&self) -> &Excess {
+        &self.excess
+    }
+
     /// See [`ServerHandle::note_resident`](super::ServerHandle::note_resident).
     pub(super) fn note_resident(&self, resident: u64) -> bool {
         let limits = &self.config.limits;
-        self.budget.stop_growth(resident > limits.memory_bound());
         let mut store = self.store();
-        let connections = store.statistics().connections;
+        let connections = store.connections();
         let held =
             self.budget.used() + limits.places_held(self.budget.places()) + connections * Self::CONNECTION;
         let beside = resident.saturating_sub(held);
-        if beside > held / 4 + Self::SPARE {
+        if !store.is_compacting() && self.excess.calls_for_pass(held, beside) {
             store.begin_compaction();
         }
-        beside > held / 16 + Self::SPARE / 4
+        self.excess.note(held, beside)
     }
 
     fn connect(&self, address: SocketAddr, now: Instant) -> Admission {

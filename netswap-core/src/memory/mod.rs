@@ -46,8 +46,6 @@ pub struct Budget {
 #[derive(Debug)]
 struct Gauge {
     limit: usize,
-    /// What may be used at present: the limit, or nothing more.
-    allowed: AtomicUsize,
     used: AtomicUsize,
 }
 
@@ -133,12 +131,6 @@ impl Budget {
         self.total.allow(bytes).map_err(Overrun::Total)
     }
 
-    /// Refuses from now on all that would make the total grow, or does so no more: where the process has more memory than
-    /// its counted bytes explain.
-    pub fn stop_growth(&self, stop: bool) {
-        self.total.allowed.store(if stop { 0 } else { self.total.limit }, Relaxed);
-    }
-
     /// Charges bytes against the total.
     ///
     /// # Errors
@@ -156,13 +148,11 @@ impl Budget {
 
 impl Gauge {
     fn new(limit: u64) -> Self {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { limit, allowed: AtomicUsize::new(limit), used: AtomicUsize::new(0) }
+        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), used: AtomicUsize::new(0) }
     }
 
     fn allow(&self, bytes: usize) -> Result<(), u64> {
-        let allowed = self.allowed.load(Relaxed);
-        let fits = self.used.load(Relaxed).checked_add(bytes).is_some_and(|used| used <= allowed);
+        let fits = self.used.load(Relaxed).checked_add(bytes).is_some_and(|used| used <= self.limit);
         if bytes == 0 || fits { Ok(()) } else { Err(self.limit as u64) }
     }
 
@@ -170,8 +160,7 @@ impl Gauge {
         if bytes == 0 {
             return Ok(());
         }
-        let allowed = self.allowed.load(Relaxed);
-        let grown = |used: usize| used.checked_add(bytes).filter(|used| *used <= allowed);
+        let grown = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
         self.used.fetch_update(Relaxed, Relaxed, grown).map(drop).map_err(|_| self.limit as u64)
     }
 

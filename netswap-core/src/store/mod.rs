@@ -148,6 +148,12 @@ impl Store {
         &self.budget
     }
 
+    /// Open connections.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections.len() as u64
+    }
+
     /// What happened so far, and how things stand.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
