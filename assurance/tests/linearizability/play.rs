@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -39,8 +39,8 @@ pub(crate) struct Plan {
     pub(crate) clients: usize,
     /// Of each client.
     pub(crate) operations: usize,
-    /// How long some connection lives before it is cut, where any are: one out of two is then over a link.
-    pub(crate) cut_after: Option<Duration>,
+    /// The mean number of operations between two cuts. With cuts, one client out of two connects over a link.
+    pub(crate) cut_every: Option<usize>,
 }
 
 /// What was played.
@@ -57,6 +57,8 @@ struct Table {
     /// Which client an owner is.
     owners: Mutex<HashMap<Owner, usize>>,
     start: Instant,
+    /// Operations that have ended, of all clients.
+    ended: AtomicUsize,
     /// All begin at once.
     barrier: Barrier,
 }
@@ -181,9 +183,10 @@ pub(crate) fn play(adapter: Adapter, plan: &Plan) -> Played {
         created: Mutex::default(),
         owners: Mutex::default(),
         start: Instant::now(),
+        ended: AtomicUsize::new(0),
         barrier: Barrier::new(plan.clients + 1),
     };
-    let linked = |number: usize| plan.cut_after.is_some() && number.is_multiple_of(2);
+    let linked = |number: usize| plan.cut_every.is_some() && number.is_multiple_of(2);
     let links: Vec<_> =
         (0..plan.clients).map(|n| linked(n).then(|| Link::start(loopback(n), server.address))).collect();
     let (mut logs, done) = (Vec::new(), AtomicBool::new(false));
@@ -191,7 +194,7 @@ pub(crate) fn play(adapter: Adapter, plan: &Plan) -> Played {
         let cutting = scope.spawn(|| {
             // A link that is cut at the very first makes no client.
             table.barrier.wait();
-            cut(plan, &links, &done)
+            cut(plan, &links, &table.ended, &done)
         });
         let players: Vec<_> = (0..plan.clients)
             .map(|number| {
@@ -214,12 +217,18 @@ pub(crate) fn play(adapter: Adapter, plan: &Plan) -> Played {
     Played { records, cuts }
 }
 
-/// Cuts one link after the other until all is done; how many.
-fn cut(plan: &Plan, links: &[Option<Link>], done: &AtomicBool) -> usize {
-    let (Some(pause), mut random) = (plan.cut_after, Rng::with_seed(plan.seed)) else { return 0 };
-    let mut cuts = 0;
+/// Cuts one link after the other until all is done, and returns the number of cuts.
+///
+/// The cuts follow the operations, not the clock, so that a fast machine sees as many as a slow one.
+fn cut(plan: &Plan, links: &[Option<Link>], ended: &AtomicUsize, done: &AtomicBool) -> usize {
+    let (Some(every), mut random) = (plan.cut_every, Rng::with_seed(plan.seed)) else { return 0 };
+    let (mut cuts, mut next) = (0, random.usize(..2 * every));
     while !done.load(Relaxed) {
-        thread::sleep(pause.mul_f64(2.0 * random.f64()));
+        if ended.load(Relaxed) < next {
+            thread::sleep(Duration::from_micros(100));
+            continue;
+        }
+        next += random.usize(..2 * every);
         if let Some(link) = random.choice(links).and_then(Option::as_ref) {
             link.cut(*random.choice(&[Cut::End, Cut::Reset, Cut::Answers]).unwrap());
             cuts += 1;
@@ -233,7 +242,7 @@ type Log = Vec<(usize, Entry)>;
 fn player(adapter: Adapter, plan: &Plan, number: usize, address: SocketAddr, table: &Table) -> Log {
     let mut options = ConnectOptions::new(address.to_string())
         .reconnect_delays(Duration::from_millis(1), Duration::from_millis(20));
-    if plan.cut_after.is_none() || !number.is_multiple_of(2) {
+    if plan.cut_every.is_none() || !number.is_multiple_of(2) {
         options = options.bind(loopback(number));
     }
     match adapter {
@@ -263,6 +272,7 @@ async fn operate<C: Caller>(plan: &Plan, number: usize, options: ConnectOptions,
         let asked = table.now();
         let result = client.ask(slot.pointer, &ask, table).await;
         let mut answered = table.now();
+        table.ended.fetch_add(1, Relaxed);
         let answer = match result {
             Ok(answer) => answer,
             Err(error) => match failed(&error) {
