@@ -15,7 +15,7 @@ use crate::measured::status;
 use crate::scale::raise_descriptors;
 use crate::servers::Adapter;
 
-/// The variable that names the program `netswap` to be tried in the place of `measured-server`.
+/// The environment variable with the path of the `netswap` program to test instead of `measured-server`.
 pub const PROGRAM: &str = "NETSWAP_PROGRAM";
 
 /// What serves.

@@ -47,7 +47,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The next reply of a stream, of which no other may be interleaved.
+    /// The next reply of a stream. Assumes that no other reply is interleaved with it.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Raw {
         self.0.write_all(&packets(xid, request))
     }
 
-    /// The next reply, of which no other may be interleaved.
+    /// The next reply. Assumes that no other reply is interleaved with it.
     ///
     /// # Errors
     ///

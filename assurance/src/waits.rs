@@ -30,7 +30,7 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// The time within which so many of 1000 PINGs were answered.
+    /// The round trip that `permille` of 1000 PINGs did not exceed.
     #[must_use]
     pub fn permille(&self, permille: usize) -> Duration {
         self.sorted[(self.sorted.len() - 1) * permille / 1000]

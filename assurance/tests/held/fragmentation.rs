@@ -12,7 +12,7 @@ use crate::{Held, MIB, until_refused};
 const SIZES: [usize; 17] =
     [80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280];
 
-/// Of so many bytes of data one record is left.
+/// Bytes of data of which one record is left.
 const PAGE: usize = 64 << 10;
 
 pub(crate) fn small_records_that_are_left_of_many(adapter: Adapter) {

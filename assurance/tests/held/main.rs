@@ -63,7 +63,7 @@ struct Held {
     counted: u64,
     /// Resident bytes at the start.
     start: u64,
-    /// Failed expectations: all are told.
+    /// The expectations that failed. The test reports all of them at its end.
     wrong: Vec<String>,
     _alone: MutexGuard<'static, ()>,
 }

@@ -15,7 +15,7 @@ fn many() -> usize {
     quick_or_long(50_000, 1_000_000)
 }
 
-/// A total that so many records of some bytes fill.
+/// The memory limit that `count` records of `len` bytes fill.
 fn total_of(count: usize, len: usize) -> u64 {
     count as u64 * (len as u64 + 128)
 }

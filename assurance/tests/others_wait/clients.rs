@@ -35,7 +35,7 @@ pub(crate) fn create(raw: &mut Raw, access: Access, data: Vec<u8>) -> Pointer {
     raw.ask(Request::CreateRecord { access, data }).unwrap().pointer()
 }
 
-/// Makes so many records of so many bytes.
+/// Creates `count` records of `len` bytes each.
 pub(crate) fn create_many(raw: &mut Raw, count: usize, access: Access, len: usize) -> Vec<Pointer> {
     let mut pointers = Vec::with_capacity(count);
     let create = || Request::CreateRecord { access, data: vec![7; len] };

@@ -86,8 +86,8 @@ pub(crate) struct LimitArgs {
     /// The longest record [default: 256MiB, or --max-memory where that is less].
     #[arg(long, env = "NETSWAP_MAX_RECORD", value_name = "SIZE", value_parser = values::size)]
     pub(crate) max_record: Option<ByteSize>,
-    /// All records, each with 128 bytes beyond its data, and all unfinished requests together
-    /// [default: half of the machine's memory].
+    /// What all records, unfinished requests and replies under way may count together: a record counts 128
+    /// bytes and its data, rounded up by at most a quarter beyond 64 bytes (PROTOCOL §7.2) [default: half of the machine's memory].
     #[arg(long, env = "NETSWAP_MAX_MEMORY", value_name = "SIZE", value_parser = values::size)]
     pub(crate) max_memory: Option<ByteSize>,
     /// Connections [default: 10000].

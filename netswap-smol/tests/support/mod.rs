@@ -97,7 +97,7 @@ impl Raw {
         self.0.write_all(&packets(xid, request)).await.unwrap();
     }
 
-    /// The next reply, of which no other may be interleaved.
+    /// The next reply. Assumes that no other reply is interleaved with it.
     pub(crate) async fn answer(&mut self) -> Answer {
         timeout(SOON, self.answer_patiently()).await.expect("an answer")
     }

@@ -57,9 +57,11 @@ namespace NetSwap.Tests
             int explained = line.IndexOf(" | ", StringComparison.Ordinal);
             string text = (explained < 0 ? line : line.Substring(0, explained)).Substring(line[2] == '*' ? 3 : 2);
             string[] words = text.Split(new[] { ' ' }, StringSplitOptions.RemoveEmptyEntries);
+            int start = stream.Count;
             for (int at = 0; at < words.Length; at++)
             {
-                byte[] item = Item(words[at], names);
+                byte[]? echo = key[1] == '<' ? Echo(key[0], stream, start, words[at]) : null;
+                byte[] item = Item(words[at], names, echo);
                 int times = 1;
                 if (at + 2 < words.Length && words[at + 1] == "*")
                 {
@@ -74,8 +76,29 @@ namespace NetSwap.Tests
             }
         }
 
+        // The data of the PING that a reply answers, where the word binds all of that reply's data.
+        private byte[]? Echo(char connection, List<byte> received, int start, string word)
+        {
+            if (word[0] != '$' || received.Count != start + 10 || !Streams.TryGetValue(connection + ">", out List<byte>? sent))
+            {
+                return null;
+            }
+
+            byte[] ping = received.GetRange(start, 8).Concat(new byte[] { 8, 0 }).ToArray();
+            int length = (ping[6] << 8) + ping[7];
+            for (int at = 0; at + 10 + length <= sent.Count; at++)
+            {
+                if (sent[at + 8] == 8 && sent.Skip(at).Take(10).SequenceEqual(ping))
+                {
+                    return sent.GetRange(at + 10, length).ToArray();
+                }
+            }
+
+            return null;
+        }
+
         // Bytes that only the server knows are made up, the same under the same name.
-        private static byte[] Item(string word, Dictionary<string, byte[]> names)
+        private static byte[] Item(string word, Dictionary<string, byte[]> names, byte[]? echo)
         {
             if (word[0] == '$')
             {
@@ -83,7 +106,7 @@ namespace NetSwap.Tests
                 if (named.Length == 2)
                 {
                     int length = int.Parse(named[1], CultureInfo.InvariantCulture);
-                    names[named[0]] = Enumerable.Repeat((byte)(names.Count + 1), length).ToArray();
+                    names[named[0]] = echo?.Length == length ? echo : Enumerable.Repeat((byte)(names.Count + 1), length).ToArray();
                 }
 
                 return names[named[0]];
