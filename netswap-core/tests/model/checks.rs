@@ -6,9 +6,9 @@ use netswap_core::connection::Phase;
 
 use crate::connection::Stage;
 use crate::machine::Play;
-use crate::naive::{Event, OVERHEAD, Time};
 use crate::operations::{Ending, Lapse};
 use crate::support::held;
+use crate::terms::{Event, OVERHEAD, Time};
 
 impl Play {
     /// Passes on what clients are to get.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::memory::Memory;
-use crate::naive::{Caller, Event, Store, Time, shape, u64_at};
+use crate::naive::Store;
 use crate::support::held_unfinished;
 use crate::support::wire::{FULL, Message, invalid, malformed, op, quota, unsupported};
+use crate::terms::{Caller, Event, Time, shape, u64_at};
 
 /// How far a connection has come (§5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use netswap_core::error::{Quota, Violation};
 use netswap_core::store::Counters;
 use netswap_core::wire::{Code, Opcode};
 
-use crate::naive::Event;
+use crate::terms::Event;
 
 #[derive(Default)]
 pub(crate) struct Counts {

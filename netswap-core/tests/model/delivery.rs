@@ -7,9 +7,9 @@ use netswap_core::error::Quota;
 use crate::connection::{Header, Stage};
 use crate::machine::Play;
 use crate::memory::Memory;
-use crate::naive::{Event, What};
 use crate::operations::Cut;
 use crate::support::wire::op;
+use crate::terms::{Event, What};
 
 impl Play {
     /// Brings what is on its way to the server, as far as it reads.

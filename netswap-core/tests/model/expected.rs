@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::naive::{Event, Standing, Store, Truth, What, u32_at, u64_at};
+use crate::naive::Store;
 use crate::support::wire::{self, Message};
+use crate::terms::{Event, Standing, Truth, What, u32_at, u64_at};
 
 /// What a client waits for, by XID, in order.
 #[derive(Default)]

@@ -1,7 +1,8 @@
 //! Whose records are, and how long they live: docs/PROTOCOL.md §6.3 to §6.5, and quotas 2 and 3.
 
-use crate::naive::{Record, Rules, Store, Time};
+use crate::naive::Store;
 use crate::support::wire::{EXPIRED, Message, quota};
+use crate::terms::{Record, Rules, Time};
 
 impl Record {
     /// Its owner is gone: from now on, or when it comes to it, so that it has a deadline of its own.

@@ -11,11 +11,12 @@ use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 
 use crate::connection::{Naive, Stage};
 use crate::expected::Expected;
-use crate::naive::{Rules, SECOND, Store, Time, u32_at};
+use crate::naive::Store;
 use crate::operations::{Ask, Cut, Lapse, Plan, Profile, Transition, plan, transition};
 use crate::requests;
 use crate::support::wire::abort;
 use crate::support::{self, World};
+use crate::terms::{Rules, SECOND, Time, u32_at};
 
 /// The last one is the first, spelt otherwise.
 const ADDRESSES: [&str; 5] = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "2001:db8::1", "::ffff:10.0.0.1"];

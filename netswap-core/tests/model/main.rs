@@ -19,6 +19,7 @@ mod requests;
 mod scripted;
 #[path = "../support/mod.rs"]
 mod support;
+mod terms;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 use proptest_state_machine::prop_state_machine;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::naive::{Record, Store};
+use crate::naive::Store;
 use crate::support::wire::{Message, quota};
 use crate::support::{OWNER_COST, SETTINGS_COST, flat, held};
+use crate::terms::Record;
 
 /// What is known of the server's memory while it carries out a request: how much is used, what the request has counted
 /// so far, whether it was refused for it, whether nothing waits to be sent to anybody.
