@@ -23,15 +23,15 @@ pub(crate) enum Metric {
     Above,
     /// Megabytes of the server's memory at its highest, less what it had before the load.
     Grown,
-    /// Half of the patches were answered within so many microseconds.
+    /// The median round trip of a patch, in microseconds.
     PatchP50,
-    /// 99 of 100 patches were answered within so many microseconds.
+    /// The 99th percentile of a patch's round trip, in microseconds.
     PatchP99,
-    /// All patches were answered within so many microseconds.
+    /// The longest round trip of a patch, in microseconds.
     PatchMax,
-    /// 99 of 100 of others' PINGs were answered within so many microseconds.
+    /// The 99th percentile of another client's PING, in microseconds.
     PingP99,
-    /// All of others' PINGs were answered within so many microseconds.
+    /// The longest PING of another client, in microseconds.
     PingMax,
     /// The same where nobody patches.
     QuietP99,

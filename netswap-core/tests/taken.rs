@@ -29,7 +29,7 @@ fn measure(world: &World) -> (u64, u64) {
     (ALLOCATOR.allocated() as u64, statistics.bytes + statistics.places * PLACE)
 }
 
-/// Has one client make so many of something: what each takes and counts.
+/// Has one client make `count` things of a kind. Returns what each takes and counts.
 fn make(what: &str, count: u64, mut one: impl FnMut(&mut World, Peer, u64)) -> World {
     let mut world = World::with(|config| {
         (config.limits.watches, config.limits.places) = (1 << 20, 1 << 20);

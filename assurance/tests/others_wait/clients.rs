@@ -54,7 +54,7 @@ pub(crate) fn identify(raw: &mut Raw) -> Owner {
     Owner::new(u64::from_be_bytes(payload[..8].try_into().unwrap())).unwrap()
 }
 
-/// Connections with so many watches of a record each, which read nothing but their beginning.
+/// Connections with `each` watches of a record, which read only the OK of each watch.
 pub(crate) fn watches(
     from: IpAddr,
     server: SocketAddr,

@@ -17,7 +17,7 @@ pub(crate) trait Join: Sync {
     /// A PING and its reply.
     fn ping(&self) -> (Vec<u8>, Vec<u8>);
 
-    /// A download of a record of so many bytes.
+    /// A download of a record of `len` bytes.
     fn download(&self, record: u64, len: usize) -> Box<dyn Download>;
 }
 

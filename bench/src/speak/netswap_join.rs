@@ -111,7 +111,7 @@ impl Whole {
     }
 }
 
-/// Takes at most so many bytes.
+/// Takes at most `most` bytes.
 fn split<'a>(input: &mut &'a [u8], most: usize) -> &'a [u8] {
     let (part, rest) = input.split_at(most.min(input.len()));
     *input = rest;

@@ -127,7 +127,7 @@ impl Collecting {
 }
 
 impl Merging {
-    /// Adds so many pointers to the answer; whether there are more. `None` where there is no memory.
+    /// Adds a portion of pointers to the answer. Returns whether there are more, or `None` where there is no memory.
     fn go_on(&mut self, count: usize) -> Option<bool> {
         for _ in 0..count {
             let Some(mut top) = self.heap.peek_mut() else { break };

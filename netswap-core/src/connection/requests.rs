@@ -101,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// Something was done in this call that takes as long as so many packets.
+    /// Counts work of this call that takes as long as `packets` packets.
     pub(super) fn spend(&mut self, packets: usize) {
         self.turn = self.turn.saturating_sub(u32::try_from(packets).unwrap_or(u32::MAX));
     }

@@ -61,7 +61,7 @@ impl Chunk {
         }
     }
 
-    /// Writes bytes in the place of others; whether there are as many.
+    /// Overwrites bytes. Returns `false` where there are fewer to overwrite.
     pub(super) fn overwrite(&mut self, at: usize, bytes: &[u8]) -> bool {
         let here = self.bytes.get_mut(at..at + bytes.len());
         here.map(|here| here.copy_from_slice(bytes)).is_some()

@@ -220,7 +220,7 @@ impl Gathering {
         Some(Realigning { pieces, len })
     }
 
-    /// Takes so many chunks of what is to be cut anew; whether there are more.
+    /// Cuts up to `chunks` chunks anew. Returns whether there are more.
     pub fn realign_some(&mut self, rest: &mut Realigning, chunks: usize, garbage: &mut Garbage) -> bool {
         for _ in 0..chunks {
             let Some(piece) = rest.pieces.next(garbage) else { return false };

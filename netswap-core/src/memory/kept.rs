@@ -139,7 +139,7 @@ impl Kept {
         Ok(old)
     }
 
-    /// Writes bytes in the place of others in one chunk, where nobody else holds them; whether it did.
+    /// Overwrites bytes of one chunk that nobody else holds. Returns whether it did.
     fn overwrite_in_chunk(&mut self, offset: usize, bytes: &[u8]) -> bool {
         match self {
             Self::Many(block) => match Arc::get_mut(block) {
@@ -272,7 +272,7 @@ impl Kept {
         }
     }
 
-    /// Writes bytes in the place of as many others, where nobody else holds them; whether it did.
+    /// Overwrites all bytes with as many others, where nobody else holds them. Returns whether it did.
     pub(super) fn overwrite(&mut self, bytes: &[u8]) -> bool {
         match self.own() {
             Some(own) if own.len() == bytes.len() => {

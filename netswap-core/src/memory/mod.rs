@@ -81,7 +81,7 @@ impl Budget {
         }
     }
 
-    /// Has large records cut into chunks of so many bytes, for tests with few of them: from 1 to what is usual.
+    /// Sets the length of chunks, for tests on small records: from 1 byte to the default.
     #[doc(hidden)]
     #[must_use]
     pub fn with_chunk(self, chunk: usize) -> Self {

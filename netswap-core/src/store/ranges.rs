@@ -11,7 +11,7 @@ use crate::memory::{Budget, Data, Payload};
 use crate::types::Version;
 use crate::wire::Reply;
 
-/// What watches are told of is copied up to so many bytes.
+/// Changes of up to this many bytes are copied into the notification.
 const COPY_AT_MOST: usize = 4096;
 
 /// What a write has written, for those who are told of it.

@@ -12,7 +12,7 @@ use crate::support;
 
 pub(crate) const NOW: Instant = Instant::ZERO;
 
-/// A store that tells portions of so many watches.
+/// A store that notifies `portion` watches at a time.
 pub(crate) fn store(portion: usize) -> Store {
     let mut config = support::config();
     config.portions.watches = portion;

@@ -54,7 +54,7 @@ pub(crate) fn chunk() -> u64 {
     CHUNK.get()
 }
 
-/// Data up to so many bytes lie in one block, and count its size class.
+/// Data of up to this many bytes lie in one block, and count its size class.
 pub(crate) fn flat() -> u64 {
     (2 * chunk()).max(64)
 }

@@ -94,7 +94,7 @@ impl Tree {
         }
     }
 
-    /// Writes bytes in the place of others in one chunk that no snapshot holds; whether it did.
+    /// Overwrites bytes of one chunk that no snapshot holds. Returns whether it did.
     pub(in crate::memory) fn overwrite(&mut self, offset: usize, bytes: &[u8]) -> bool {
         let (mut at, mut span) = (offset, self.span(self.height));
         let mut child = &mut self.root;
