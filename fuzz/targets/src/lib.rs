@@ -42,6 +42,8 @@ mod operations;
 mod requests;
 #[path = "../../../netswap-core/tests/support/mod.rs"]
 mod support;
+#[path = "../../../netswap-core/tests/model/terms.rs"]
+mod terms;
 #[path = "../../../netswap-core/tests/support/transcript.rs"]
 #[allow(dead_code)]
 mod transcript;
