@@ -12,6 +12,7 @@ pub use netswap_adapter::server::{
 use netswap_adapter::socket;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time;
 use tracing::{info, warn};
@@ -91,6 +92,9 @@ impl Server {
                 Some(ended) = connections.join_next() => connection_ended(&shared, ended),
                 () = &mut sweep => {
                     let pause = shared.sweep();
+                    if shared.take_excess() {
+                        give_back(&shared);
+                    }
                     sweep.as_mut().reset(time::Instant::now() + pause);
                 }
                 accepted = listener.accept() => match accepted {
@@ -118,6 +122,14 @@ impl Server {
             warn!(connections = connections.len(), "shutdown deadline reached, closing what is left");
             connections.shutdown().await;
         }
+    }
+}
+
+/// Has the threads of the runtime give memory back. A thread takes a while for it, so that others take the next of the tasks.
+fn give_back(shared: &Arc<Shared>) {
+    for _ in 0..Handle::current().metrics().num_workers() {
+        let shared = shared.clone();
+        tokio::spawn(async move { shared.give_back() });
     }
 }
 

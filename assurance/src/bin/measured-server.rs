@@ -43,8 +43,7 @@ fn main() {
     }
     let bound = limits.memory_bound();
     let mut server = adapter.start_on(threads, ServerOptions::default().limits(limits).times(times));
-    // As the program does it.
-    server.handle.watch_memory(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(1 << 20)))).unwrap();
+    server.handle.watch_memory(give_back).unwrap();
     println!("listening on {}, at most {bound}", server.address);
     for line in stdin().lock().lines() {
         line.unwrap();
@@ -57,4 +56,11 @@ fn main() {
         );
     }
     server.stop();
+}
+
+/// As the program does it.
+fn give_back() {
+    for size in std::iter::repeat_n(2 << 10, 10_000).chain([1 << 20]) {
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(size)));
+    }
 }

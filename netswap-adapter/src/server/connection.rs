@@ -179,6 +179,7 @@ impl<T: Transport> Connection<T> {
             } else {
                 self.machine.handle_input(input, now, engine);
             }
+            shared.look_after_memory(read);
             Poll::Ready(Ok(read))
         })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use netswap_core::config::Limits;
 
-use super::resident::Excess;
+use super::excess::Excess;
 use super::shared::{Shared, Traffic};
 
 /// A running server, to be looked at and stopped. Cheap to clone.

@@ -3,8 +3,10 @@
 mod accept_errors;
 mod bell;
 mod connection;
+mod excess;
 mod fair_mutex;
 mod handle;
+mod memory;
 mod options;
 mod resident;
 mod shared;

@@ -24,8 +24,8 @@ use tracing::{debug, error};
 
 use super::Connection;
 use super::bell::{Bell, Bells};
+use super::excess::Excess;
 use super::fair_mutex::FairMutex;
-use super::resident::Excess;
 use crate::{Clock, Transport};
 
 /// What all connections of a server share.
@@ -71,9 +71,6 @@ impl Shared {
 
     /// About the longest time that a sweep takes, however much is due.
     const SWEEP_TURN: Duration = Duration::from_micros(500);
-
-    /// Bytes of a connection that has little to do.
-    const CONNECTION: u64 = 4096;
 
     /// How long a server waits before it accepts again, after the system had no descriptor or no memory for a
     /// connection.
@@ -235,6 +232,7 @@ impl Shared {
                 true => Some(Duration::ZERO),
                 false => store.poll_timeout().map(|next| next.saturating_since(now)),
             };
+            self.note_end_of_pass(&store);
             self.release(store);
             match next {
                 Some(Duration::ZERO) => {}
@@ -252,18 +250,8 @@ impl Shared {
         &self.excess
     }
 
-    /// See [`ServerHandle::note_resident`](super::ServerHandle::note_resident).
-    pub(super) fn note_resident(&self, resident: u64) -> bool {
-        let limits = &self.config.limits;
-        let mut store = self.store();
-        let connections = store.connections();
-        let held =
-            self.budget.used() + limits.places_held(self.budget.places()) + connections * Self::CONNECTION;
-        let beside = resident.saturating_sub(held);
-        if !store.is_compacting() && self.excess.calls_for_pass(held, beside) {
-            store.begin_compaction();
-        }
-        self.excess.note(held, beside)
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     fn connect(&self, address: SocketAddr, now: Instant) -> Admission {

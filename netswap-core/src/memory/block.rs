@@ -82,6 +82,9 @@ impl Flat {
             self.bytes.reserve_exact(len - self.bytes.len());
             self.bytes.resize(len, 0);
             self.charged = taken(len);
+            if let Some(budget) = &self.budget {
+                budget.note_allocated(self.charged);
+            }
         }
     }
 

@@ -24,6 +24,7 @@ impl Chunk {
 
     pub(super) fn new(bytes: Vec<u8>, purse: &mut Purse) -> Self {
         let charge = purse.take(Self::cost(bytes.len()));
+        purse.budget().note_allocated(charge.bytes());
         Self { bytes, charge }
     }
 
@@ -53,6 +54,7 @@ impl Chunk {
             self.bytes.reserve_exact(end - self.bytes.len());
             self.bytes.resize(at.max(self.bytes.len()), 0);
             purse.raise(&mut self.charge, Self::cost(end));
+            purse.budget().note_allocated(self.charge.bytes());
             let inside = self.bytes.len() - at;
             self.bytes[at..].copy_from_slice(&bytes[..inside]);
             self.bytes.extend_from_slice(&bytes[inside..]);

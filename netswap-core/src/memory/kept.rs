@@ -24,8 +24,10 @@ impl Kept {
     /// Bytes that the budget counts already.
     fn new(bytes: Vec<u8>, budget: &Arc<Budget>) -> Self {
         if bytes.len() <= FEW {
+            // They are a third of what their record takes at most, and leave holes too small to hurry for.
             Self::Few(bytes.into())
         } else {
+            budget.note_allocated(taken(bytes.len()));
             Self::Many(Arc::new(Block::new(bytes, Some(budget.clone()))))
         }
     }

@@ -39,6 +39,8 @@ pub struct Budget {
     unfinished: Gauge,
     /// Not bytes, but places in tables and queues.
     places: Gauge,
+    /// Bytes that were ever allocated for data.
+    allocated: AtomicUsize,
     /// Bytes of a chunk.
     chunk: usize,
 }
@@ -77,6 +79,7 @@ impl Budget {
             total: Gauge::new(total),
             unfinished: Gauge::new(unfinished),
             places: Gauge::new(places),
+            allocated: AtomicUsize::new(0),
             chunk: CHUNK,
         }
     }
@@ -108,6 +111,19 @@ impl Budget {
     #[must_use]
     pub fn unfinished(&self) -> u64 {
         self.unfinished.used.load(Relaxed) as u64
+    }
+
+    /// Bytes that were allocated or freed so far for records of more than 64 bytes, in size classes: as much as can have left
+    /// holes among them. It starts anew at the largest `usize`.
+    #[must_use]
+    pub fn turnover(&self) -> usize {
+        let allocated = self.allocated.load(Relaxed);
+        allocated.wrapping_mul(2).wrapping_sub(self.total.used.load(Relaxed))
+    }
+
+    /// Counts an allocation for a record.
+    fn note_allocated(&self, bytes: usize) {
+        self.allocated.fetch_add(bytes, Relaxed);
     }
 
     /// Places in use.
