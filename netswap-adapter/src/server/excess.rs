@@ -155,7 +155,8 @@ impl Excess {
     /// Takes note of how much memory there is beside what is held: whether that is much, and what threads give back may
     /// change it. After some looks at a server that does nothing it does not.
     pub(super) fn note(&self, memory: &Memory) -> bool {
-        let state = memory.turnover.wrapping_add(memory.held as usize);
+        // The turnover alone does not change with what counts and is no data.
+        let state = memory.turnover.wrapping_add(2 * memory.held as usize);
         let is_quiet = self.noted.swap(state, Relaxed) == state;
         let looks = if is_quiet { self.quiet_looks.load(Relaxed).saturating_add(1) } else { 0 };
         self.quiet_looks.store(looks, Relaxed);
@@ -257,6 +258,10 @@ mod tests {
         let looks = (0..30).take_while(|_| excess.note(&memory(3 * MIB, 2))).count();
         assert_eq!(looks, 19);
         assert!(excess.note(&memory(3 * MIB, 3)));
+        // A record that goes, and nothing else, is something too.
+        let looks = (0..30).take_while(|_| excess.note(&memory(3 * MIB, 3))).count();
+        let less = Memory { held: 15 * MIB, ..memory(3 * MIB, 3 + (1 << 20)) };
+        assert!(looks == 19 && excess.note(&less));
     }
 
     #[test]
