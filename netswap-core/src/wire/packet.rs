@@ -74,8 +74,8 @@ impl Header {
 pub fn take_run<'a>(header: &mut Header, input: &mut &'a [u8]) -> &'a [u8] {
     let mut len = 0;
     while let Some(next) = header.continuation().filter(|next| !next.is_last())
-        && input[len..].starts_with(&next.encode())
-        && input.len() - len >= FULL_PACKET
+        && let Some(packet) = input[len..].first_chunk::<FULL_PACKET>()
+        && packet.first_chunk() == Some(&next.encode())
     {
         *header = next;
         len += FULL_PACKET;
