@@ -94,7 +94,10 @@ impl Purse {
     fn pay(&mut self, bytes: usize) {
         let own = bytes.min(self.held);
         self.held -= own;
-        self.budget.total.force(bytes - own);
+        // Nearly always it holds enough, and what all share is left alone.
+        if own < bytes {
+            self.budget.total.force(bytes - own);
+        }
     }
 }
 
