@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use crate::error::Refusal;
 use crate::memory::{Budget, Garbage, Gathering, Overrun, Payload, Realigning};
 use crate::time::Instant;
-use crate::wire::{FULL_PACKET, HEADER_LEN, Header, MAX_OPERANDS, Opcode, Request};
+use crate::wire::{FULL_PACKET, HEADER_LEN, Header, MAX_OPERANDS, MAX_PAYLOAD, Opcode, Request};
 
 /// A message from the client of which the last packet has not arrived whole.
 #[derive(Debug)]
@@ -78,9 +78,8 @@ impl Incoming {
     /// Takes whole packets after the first, none of which is the last.
     pub(super) fn extend_by_packets(&mut self, packets: &[u8]) {
         let Some(gathering) = &mut self.gathering else { return };
-        for packet in packets.chunks_exact(FULL_PACKET) {
-            gathering.extend(&packet[HEADER_LEN..], self.declared as usize);
-        }
+        let parts = packets.chunks_exact(FULL_PACKET).map(|packet| &packet[HEADER_LEN..]);
+        gathering.extend_by(parts, packets.len() / FULL_PACKET * MAX_PAYLOAD, self.declared as usize);
     }
 
     /// Whether its data are too many for one block.
@@ -133,7 +132,7 @@ impl Incoming {
     /// Where in its record the data are expected to begin.
     pub(super) fn set_start(&mut self, start: u32) {
         if let Some(gathering) = &mut self.gathering {
-            gathering.set_start(start);
+            gathering.expect(start, self.declared as usize);
         }
     }
 

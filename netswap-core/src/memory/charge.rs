@@ -82,12 +82,14 @@ impl Purse {
     /// the budget, and others may have changed the sum by little meanwhile.
     pub(super) fn take(&mut self, bytes: usize) -> Charge {
         self.pay(bytes);
+        self.budget.note_allocated(bytes);
         Charge { budget: self.budget.clone(), bytes: bytes as u32 }
     }
 
     /// Makes a charge `bytes`, which must not be less than it is.
     pub(super) fn raise(&mut self, charge: &mut Charge, bytes: usize) {
         self.pay(bytes.saturating_sub(charge.bytes()));
+        self.budget.note_allocated(bytes);
         charge.bytes = charge.bytes.max(bytes as u32);
     }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::charge::{Purse, sent};
-use super::chunk::Chunk;
+use super::chunk::{CHUNK, Chunk, Filling};
 use super::data::FEW;
 use super::tree::{Builder, Pieces, Tree};
 use super::{Budget, Data, Garbage, Kept, Overrun};
@@ -23,6 +23,8 @@ pub struct Gathering {
     purse: Purse,
     /// All bytes, or those of the chunk that is being filled.
     data: Vec<u8>,
+    /// The chunk that is being filled, where as many bytes as it has are sure to come.
+    full: Option<Filling>,
     /// The chunks that are full, where there are too many bytes for one block.
     tree: Option<Box<Builder>>,
     /// Where in a record the bytes will begin, as far as that is known: chunks are cut there.
@@ -30,6 +32,8 @@ pub struct Gathering {
     /// Bytes of data that came.
     len: u32,
     unfinished: usize,
+    /// Whether the bytes to come go into chunks, or they would be copied there in the end.
+    fills_chunks: bool,
     /// The limit that its last bytes passed.
     overrun: Option<Overrun>,
 }
@@ -41,44 +45,76 @@ impl Gathering {
         Self {
             purse: Purse::new(budget),
             data: Vec::new(),
+            full: None,
             tree: None,
             start: 0,
             len: 0,
             unfinished: 0,
+            fills_chunks: false,
             overrun: None,
         }
     }
 
-    /// Where in a record the bytes are expected to begin. To be said before many have come.
-    pub fn set_start(&mut self, start: u32) {
+    /// Where in a record the bytes are expected to begin, and how many there will be. To be said before many have come.
+    pub fn expect(&mut self, start: u32, expected: usize) {
         if self.tree.is_none() {
             self.start = start;
+            // What begins within a chunk would take, and not count, the zeros before it.
+            let begins_a_chunk = (start as usize).is_multiple_of(self.chunk());
+            self.fills_chunks = begins_a_chunk && expected > self.purse.budget().flat_at_most();
         }
     }
 
     /// Adds bytes that arrived, of data that are expected to have `expected` bytes in all.
-    #[inline]
     pub fn extend(&mut self, bytes: &[u8], expected: usize) {
-        self.len += bytes.len() as u32;
-        let end = self.data.len() + bytes.len();
-        if self.tree.is_some() && end <= self.data.capacity() {
-            self.data.extend_from_slice(bytes);
-        } else {
-            self.extend_slowly(bytes, expected);
+        self.extend_by([bytes].into_iter(), bytes.len(), expected);
+    }
+
+    /// Adds bytes that arrived in several parts, `more` in all.
+    #[inline]
+    pub(crate) fn extend_by<'a>(
+        &mut self,
+        mut parts: impl Iterator<Item = &'a [u8]>,
+        more: usize,
+        expected: usize,
+    ) {
+        // All of them are here, so that there may be room for all.
+        let came = self.len() + more;
+        let mut part = &[][..];
+        loop {
+            if let Some(full) = &mut self.full {
+                self.len += full.fill(&mut part, &mut parts) as u32;
+                if part.is_empty() {
+                    return;
+                }
+                self.seal();
+                if self.begin_full(came, expected) {
+                    continue;
+                }
+            } else if part.is_empty() {
+                let Some(next) = parts.next() else { return };
+                part = next;
+            }
+            part = self.extend_slowly(part, came, expected);
         }
     }
 
-    fn extend_slowly(&mut self, bytes: &[u8], expected: usize) {
+    /// Adds bytes, but not those that belong in a full chunk, which are given back.
+    fn extend_slowly<'a>(&mut self, bytes: &'a [u8], came: usize, expected: usize) -> &'a [u8] {
         let flat_at_most = self.purse.budget().flat_at_most();
-        if self.tree.is_none() && self.len() <= flat_at_most {
+        if self.tree.is_none() && !self.fills_chunks && self.len() + bytes.len() <= flat_at_most {
             // The last of what stays in one block leaves no slack.
             extend(&mut self.data, bytes, expected.min(flat_at_most));
-            return;
+            self.len += bytes.len() as u32;
+            return &[];
         }
         if self.tree.is_none() {
             self.begin_tree(expected);
+            if self.full.is_some() {
+                return bytes;
+            }
         }
-        self.fill(bytes, expected);
+        self.fill(bytes, came, expected)
     }
 
     /// What came so far becomes the first chunks.
@@ -86,37 +122,61 @@ impl Gathering {
         self.tree = Some(Box::new(Builder::new(self.start as usize, self.chunk())));
         let first = core::mem::take(&mut self.data);
         self.data = vec![0; self.start as usize % self.chunk()];
-        self.fill(&first, expected);
+        self.len = 0;
+        self.extend(&first, expected);
     }
 
-    /// Adds bytes to the chunk that is being filled, and to those behind it.
-    fn fill(&mut self, mut bytes: &[u8], expected: usize) {
+    /// Adds bytes to the chunk that is being filled, and to those behind it, when `came` bytes have come. Gives back those
+    /// from which on full chunks are filled.
+    fn fill<'a>(&mut self, mut bytes: &'a [u8], came: usize, expected: usize) -> &'a [u8] {
         while !bytes.is_empty() {
             if self.data.len() == self.chunk() {
                 self.seal();
             }
             let (here, rest) = bytes.split_at(bytes.len().min(self.chunk() - self.data.len()));
             if here.len() > self.data.capacity() - self.data.len() {
-                // As much has come by now as a chunk has; what is still to come may be less, these bytes included.
-                let more = expected.saturating_sub(self.len()) + bytes.len();
-                let most = (self.chunk() - self.data.len()).min(more.max(here.len()));
-                self.data.reserve_exact(most);
+                if self.begin_full(came, expected) {
+                    break;
+                }
+                // What is still to come may be less than a chunk has, these bytes included.
+                let more = expected.saturating_sub(self.len()).max(here.len());
+                let most = (self.chunk() - self.data.len()).min(more).min(came);
+                self.data.reserve_exact(most.max(here.len()));
             }
             self.data.extend_from_slice(here);
+            self.len += here.len() as u32;
             bytes = rest;
         }
+        bytes
+    }
+
+    /// Goes on with a full chunk, where there will be one and as many bytes have come as it has. Returns whether it does.
+    fn begin_full(&mut self, came: usize, expected: usize) -> bool {
+        let all = self.data.len() + expected.saturating_sub(self.len());
+        if came < CHUNK || all < CHUNK || self.chunk() < CHUNK {
+            return false;
+        }
+        let mut full = Filling::new();
+        if !self.data.is_empty() {
+            full.fill(&mut &core::mem::take(&mut self.data)[..], &mut [].into_iter());
+        }
+        self.full = Some(full);
+        true
     }
 
     /// The chunk that is being filled takes its place.
     fn seal(&mut self) {
-        if let Some(tree) = &mut self.tree
-            && !self.data.is_empty()
-        {
-            let mut data = core::mem::take(&mut self.data);
-            data.shrink_to_fit();
-            let chunk = Chunk::new(data, &mut self.purse);
-            tree.push(chunk, &mut self.purse);
-        }
+        let Some(tree) = &mut self.tree else { return };
+        let chunk = match self.full.take() {
+            Some(full) => full.seal(&mut self.purse),
+            None if self.data.is_empty() => return,
+            None => {
+                let mut data = core::mem::take(&mut self.data);
+                data.shrink_to_fit();
+                Chunk::new(data, &mut self.purse)
+            }
+        };
+        tree.push(chunk, &mut self.purse);
     }
 
     /// Bytes of a chunk, for which a buffer has room at most.
@@ -256,7 +316,11 @@ impl Gathering {
 
     /// Nobody wants these bytes any more.
     pub fn discard(mut self, garbage: &mut Garbage) {
-        if let Some(tree) = self.take_tree() {
+        // What is not full yet is little.
+        (self.full, self.data) = (None, Vec::new());
+        if self.len() > self.purse.budget().flat_at_most()
+            && let Some(tree) = self.take_tree()
+        {
             garbage.discard(Data::from(tree));
         }
     }
@@ -367,7 +431,6 @@ impl fmt::Debug for Gathering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::CHUNK;
 
     fn gathering() -> Gathering {
         Gathering::new(Arc::new(Budget::new(1 << 40, 1 << 40, 1)))
@@ -377,7 +440,7 @@ mod tests {
     fn room_follows_the_bytes_that_came() {
         for start in [0, 1, CHUNK as u32 - 1] {
             let mut gathering = gathering();
-            gathering.set_start(start);
+            gathering.expect(start, 4_000_000_000);
             for packet in 1..=200 {
                 gathering.extend(&[1; 1390], 4_000_000_000);
                 let came = packet * 1390;
@@ -444,7 +507,7 @@ mod tests {
             place.write(0, &[1; 5000], &budget).unwrap();
             let snapshot = place.snapshot();
             let mut gathering = Gathering::new(budget.clone());
-            gathering.set_start(start);
+            gathering.expect(start, 3003);
             gathering.charge_unfinished(3003).unwrap();
             gathering.extend(&[2; 3003], 3003);
             assert_eq!(gathering.starts_at(offset), start as usize == offset);
@@ -470,7 +533,7 @@ mod tests {
         place.write(0, &[1; 5000], &budget).unwrap();
         let snapshot = place.snapshot();
         let mut gathering = Gathering::new(budget.clone());
-        gathering.set_start(1);
+        gathering.expect(1, 5000);
         gathering.charge_unfinished(5000).unwrap();
         gathering.extend(&[2; 5000], 5000);
         let mut garbage = Garbage::new();

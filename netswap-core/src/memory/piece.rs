@@ -12,14 +12,14 @@ use super::chunk::Chunk;
 pub(crate) struct Piece(Form);
 
 enum Form {
-    Chunk(Arc<Chunk>, u32, u32),
+    Chunk(Chunk, u32, u32),
     Block(Arc<Block>, u32, u32),
     Bytes(Bytes),
     Fixed(&'static [u8]),
 }
 
 impl Piece {
-    pub(super) fn chunk(chunk: Arc<Chunk>, start: u32, len: u32) -> Self {
+    pub(super) fn chunk(chunk: Chunk, start: u32, len: u32) -> Self {
         Self(Form::Chunk(chunk, start, len))
     }
 

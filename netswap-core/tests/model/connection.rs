@@ -52,6 +52,13 @@ struct Unfinished {
     last_packet: Time,
 }
 
+impl Unfinished {
+    /// Bytes of payload that were declared, or up to a packet more.
+    fn declared(&self) -> u64 {
+        self.payload.len() as u64 + u64::from(self.header.remaining)
+    }
+}
+
 /// The clocks of §5.4.
 #[derive(Default)]
 struct Clocks {
@@ -439,7 +446,7 @@ impl Naive {
     /// it is complete, and zeros before what begins within a chunk.
     pub(crate) fn held_unfinished(&self) -> u64 {
         let messages = self.connections.iter().flat_map(|it| it.messages.values());
-        messages.map(|it| held_unfinished(it.counted)).sum()
+        messages.map(|it| held_unfinished(it.counted, it.declared())).sum()
     }
 
     pub(crate) fn unfinished_bytes(&self) -> u64 {

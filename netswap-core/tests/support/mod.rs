@@ -60,9 +60,9 @@ pub(crate) fn flat() -> u64 {
 }
 
 /// What an unfinished request counts at most of which so many bytes have come: its chunks' blocks and tables too, a packet
-/// that a full chunk has before it is complete, and zeros before what begins within a chunk.
-pub(crate) fn held_unfinished(came: u64) -> u64 {
-    if came + 1390 <= flat() {
+/// that a full chunk has before it is complete, and zeros before what begins within a chunk. Its payload has `declared` bytes.
+pub(crate) fn held_unfinished(came: u64, declared: u64) -> u64 {
+    if declared <= flat() || came + 1390 <= chunk() {
         return came;
     }
     let each = class(chunk()) + 64 - chunk() + 40;

@@ -27,7 +27,7 @@ impl Builder {
         let (size, len) = (self.tree.chunk as usize, chunk.bytes().len());
         let at = self.end / size % FANOUT;
         let node = self.node.get_or_insert_with(|| Node::with_first(Child::Zeros, purse));
-        node.children[at] = Child::Chunk(Arc::new(chunk));
+        node.children[at] = Child::Chunk(chunk);
         self.end += len;
         if at == FANOUT - 1 {
             self.put_node(purse);

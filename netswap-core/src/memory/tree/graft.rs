@@ -1,7 +1,5 @@
 //! Putting data that arrived, in a tree of their own, into the place of as many others.
 
-use alloc::sync::Arc;
-
 use super::Tree;
 use super::node::Child;
 use super::write::parts;
@@ -59,10 +57,9 @@ impl Tree {
 fn keep_edges(old: &Child, new: &mut Child, (at, len): (usize, usize), purse: &mut Purse) {
     let Child::Chunk(old) = old else { return };
     if let Child::Zeros = new {
-        *new = Child::Chunk(Arc::new(Chunk::at(0, &[], purse)));
+        *new = Child::Chunk(Chunk::at(0, &[], purse));
     }
     let Child::Chunk(new) = new else { return };
-    let Some(new) = Arc::get_mut(new) else { return };
     let before = &old.bytes()[..at.min(old.bytes().len())];
     if !before.is_empty() {
         new.write(0, before, purse);

@@ -17,7 +17,7 @@ pub(super) const COST: usize = taken(2 * size_of::<usize>() + size_of::<Node>())
 pub(in crate::memory) enum Child {
     /// Bytes that nobody has written.
     Zeros,
-    Chunk(Arc<Chunk>),
+    Chunk(Chunk),
     Node(Arc<Node>),
 }
 
@@ -78,10 +78,10 @@ impl Child {
     pub(super) fn relocate(&mut self) {
         *self = match core::mem::replace(self, Self::Zeros) {
             Self::Zeros => Self::Zeros,
-            Self::Chunk(chunk) => Self::Chunk(match Arc::try_unwrap(chunk) {
-                Ok(chunk) => Arc::new(chunk.relocated()),
-                Err(shared) => shared,
-            }),
+            Self::Chunk(mut chunk) => {
+                chunk.relocate();
+                Self::Chunk(chunk)
+            }
             Self::Node(node) => Self::Node(match Arc::try_unwrap(node) {
                 Ok(mut node) => {
                     let chunks = node.children.iter_mut().filter(|child| matches!(child, Self::Chunk(_)));
@@ -97,7 +97,7 @@ impl Child {
     pub(super) fn is_shared(&self) -> bool {
         match self {
             Self::Zeros => false,
-            Self::Chunk(chunk) => Arc::strong_count(chunk) > 1,
+            Self::Chunk(chunk) => chunk.is_shared(),
             Self::Node(node) => Arc::strong_count(node) > 1,
         }
     }
@@ -139,7 +139,7 @@ pub(super) fn count(trees: &[&super::Tree]) -> usize {
     fn below(child: &Child, seen: &mut BTreeSet<usize>) -> usize {
         match child {
             Child::Zeros => 0,
-            Child::Chunk(chunk) => match seen.insert(Arc::as_ptr(chunk) as usize) {
+            Child::Chunk(chunk) => match seen.insert(chunk.bytes().as_ptr() as usize) {
                 true => Chunk::cost(chunk.bytes().len()),
                 false => 0,
             },

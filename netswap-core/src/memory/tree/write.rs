@@ -87,7 +87,7 @@ impl Tree {
                     at %= span;
                 }
                 Child::Chunk(chunk) => {
-                    return Arc::strong_count(chunk) == 1 && at + len <= chunk.bytes().len();
+                    return !chunk.is_shared() && at + len <= chunk.bytes().len();
                 }
                 _ => return false,
             }
@@ -110,7 +110,7 @@ impl Tree {
                     at %= span;
                 }
                 Child::Chunk(chunk) => {
-                    return Arc::get_mut(chunk).is_some_and(|chunk| chunk.overwrite(at, bytes));
+                    return chunk.overwrite(at, bytes);
                 }
                 Child::Zeros => return false,
             }
@@ -197,11 +197,8 @@ impl Tree {
 
 fn write_chunk(child: &mut Child, at: usize, bytes: &[u8], purse: &mut Purse) {
     match child {
-        Child::Chunk(chunk) => match Arc::get_mut(chunk) {
-            Some(chunk) => chunk.write(at, bytes, purse),
-            None => *chunk = Arc::new(chunk.with(at, bytes, purse)),
-        },
-        Child::Zeros => *child = Child::Chunk(Arc::new(Chunk::at(at, bytes, purse))),
+        Child::Chunk(chunk) => chunk.write(at, bytes, purse),
+        Child::Zeros => *child = Child::Chunk(Chunk::at(at, bytes, purse)),
         Child::Node(_) => {}
     }
 }
