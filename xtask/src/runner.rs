@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    extent::Extent,
     step::Step,
     tally::{Tally, Verdict},
     workspace::Workspace,
@@ -14,14 +15,14 @@ use crate::{
 /// Runs `steps` in order, up to the first that fails or, with `keep_going`, all of them.
 ///
 /// The last line printed is the sum of it all, as in `120 passed, 0 failed`.
-pub(crate) fn run(workspace: &Workspace, steps: &[Step], keep_going: bool) -> ExitCode {
+pub(crate) fn run(workspace: &Workspace, steps: &[Step], keep_going: bool, extent: Extent) -> ExitCode {
     let start = Instant::now();
     let mut total = Tally::default();
     let mut failed = Vec::new();
     let mut rest = steps.iter().copied();
 
     for step in rest.by_ref() {
-        let verdict = run_one(workspace, step);
+        let verdict = run_one(workspace, step, extent);
         total += verdict.tally;
         if verdict.problem.is_some() {
             failed.push(step);
@@ -33,7 +34,8 @@ pub(crate) fn run(workspace: &Workspace, steps: &[Step], keep_going: bool) -> Ex
 
     println!();
     for step in &failed {
-        println!("failed: {step} (run it again: cargo xtask test {step})");
+        let full = extent.pick("", " --full");
+        println!("failed: {step} (run it again: cargo xtask test{full} {step})");
     }
     let not_run: Vec<_> = rest.map(Step::name).collect();
     if !not_run.is_empty() {
@@ -45,10 +47,10 @@ pub(crate) fn run(workspace: &Workspace, steps: &[Step], keep_going: bool) -> Ex
 }
 
 /// Runs one step between a heading and a line that says how it went and how long it took.
-fn run_one(workspace: &Workspace, step: Step) -> Verdict {
+fn run_one(workspace: &Workspace, step: Step, extent: Extent) -> Verdict {
     println!("\n== {step}: {}", step.about());
     let start = Instant::now();
-    let verdict = step.run(workspace);
+    let verdict = step.run(workspace, extent);
     let time = seconds(start.elapsed());
     match &verdict.problem {
         None => println!("== {step}: ok in {time}"),

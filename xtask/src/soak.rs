@@ -2,20 +2,17 @@
 //! given.
 
 use std::{
-    process::{Command, ExitCode},
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
 use clap::Args;
 
-use crate::{command, workspace::Workspace};
+use crate::{command, extent, workspace::Workspace};
 
 /// How long a round looks in simulated time, and how long each fuzzer and random clients on each runtime run.
 const SLICE: Duration = Duration::from_secs(120);
-
-/// Cases of the model test in a round: a few minutes.
-const MODEL_CASES: &str = "20000";
 
 /// The fuzz targets.
 const FUZZERS: [&str; 6] = ["packets", "stream", "server", "client", "round_trip", "mirrors"];
@@ -44,8 +41,7 @@ pub(crate) fn run(workspace: &Workspace, args: &SoakArgs) -> Result<ExitCode> {
     let end = Instant::now() + Duration::from_secs(60 * args.minutes);
     if !args.no_sockets {
         println!("== real sockets: the long set, seed {}", args.seed);
-        sockets(workspace, args.seed, &["--package=assurance", "--package=netswap-cli"])?;
-        sockets(workspace, args.seed, &["--package=conformance", "--test=every_cut"])?;
+        extent::SOCKETS.iter().try_for_each(|what| sockets(workspace, args.seed, what))?;
     }
     let can_fuzz = command::succeeds(&mut workspace.cargo(["fuzz", "--version"]));
     if !can_fuzz {
@@ -56,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace, args: &SoakArgs) -> Result<ExitCode> {
         let seed = args.seed + rounds;
         println!("\n== round {}: repeat it with --no-sockets --seed {seed} --minutes 1", rounds + 1);
         simulation(workspace, seed)?;
-        model(workspace, seed)?;
+        command::run(&mut extent::model(workspace, &seed.to_string()))?;
         sockets(workspace, seed, &["--package=assurance", "--test=linearizability"])?;
         random_clients(workspace, seed)?;
         if can_fuzz {
@@ -69,32 +65,20 @@ pub(crate) fn run(workspace: &Workspace, args: &SoakArgs) -> Result<ExitCode> {
 }
 
 fn sockets(workspace: &Workspace, seed: u64, what: &[&str]) -> Result<()> {
-    command::run(&mut long_tests(workspace, seed, what))
+    command::run(&mut extent::sockets(workspace, seed, what))
 }
 
 /// Clients that do anything, on each runtime in turn: resident memory stays below the bound that the server prints.
 fn random_clients(workspace: &Workspace, seed: u64) -> Result<()> {
-    let mut tests = long_tests(workspace, seed, &["--package=assurance", "--test=held", "random_clients"]);
+    let mut tests =
+        extent::sockets(workspace, seed, &["--package=assurance", "--test=held", "random_clients"]);
     command::run(tests.env("NETSWAP_ASSURANCE_SECONDS", SLICE.as_secs().to_string()))
-}
-
-fn long_tests(workspace: &Workspace, seed: u64, what: &[&str]) -> Command {
-    let mut tests = workspace.cargo(["test", "--release", "--locked"]);
-    tests.args(what).args(["--", "--nocapture"]);
-    tests.env("NETSWAP_ASSURANCE", "long").env("NETSWAP_ASSURANCE_SEED", seed.to_string());
-    tests
 }
 
 fn simulation(workspace: &Workspace, seed: u64) -> Result<()> {
     let mut simulation = workspace.cargo(["run", "--release", "--locked", "--package=simulation", "--"]);
     let first = seed.wrapping_mul(1_000_000).to_string();
     command::run(simulation.args(["--first", &first, "--duration", &SLICE.as_secs().to_string()]))
-}
-
-fn model(workspace: &Workspace, seed: u64) -> Result<()> {
-    let mut model = workspace.cargo(["test", "--release", "--locked", "--package=netswap-core"]);
-    model.args(["--test=model", "the_core"]);
-    command::run(model.env("PROPTEST_CASES", MODEL_CASES).env("PROPTEST_RNG_SEED", seed.to_string()))
 }
 
 fn fuzz(workspace: &Workspace, target: &str, seed: u64) -> Result<()> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::{ValueEnum, builder::PossibleValue};
 
-use crate::{steps, tally::Verdict, workspace::Workspace};
+use crate::{extent::Extent, steps, tally::Verdict, workspace::Workspace};
 
 /// One step of `cargo xtask test`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +78,10 @@ impl Step {
             Self::Docs => "the documentation builds without a warning",
             Self::Adapters => "the adapter crates have the same files and the same public names",
             Self::NoIo => "netswap-core does no I/O: it builds where there is no std",
-            Self::Tests => "all unit, integration and documentation tests pass",
-            Self::Simulation => "2000 seeds of clients and a server in simulated time, every byte judged",
+            Self::Tests => "all unit, integration and documentation tests pass; with --full the long set too",
+            Self::Simulation => {
+                "2000 seeds of clients and a server in simulated time, every byte judged; with --full 20 000"
+            }
             Self::Node => "the client for Node.js passes its tests and the conformance suite",
             Self::Csharp => "the C# client passes its tests and all client cases, on Mono and on .NET 8",
             Self::Release => "the release program builds, and answers --help and --version",
@@ -88,16 +90,16 @@ impl Step {
         }
     }
 
-    /// Runs the step, showing on the way what it runs.
-    pub(crate) fn run(self, workspace: &Workspace) -> Verdict {
+    /// Runs the step, at its long size where it has one and all is to be tried, showing on the way what it runs.
+    pub(crate) fn run(self, workspace: &Workspace, extent: Extent) -> Verdict {
         match self {
             Self::Format => steps::format::run(workspace).into(),
             Self::Clippy => steps::clippy::run(workspace).into(),
             Self::Docs => steps::docs::run(workspace).into(),
             Self::Adapters => steps::adapters::run(workspace).into(),
             Self::NoIo => steps::no_io::run(workspace).into(),
-            Self::Tests => steps::tests::run(workspace),
-            Self::Simulation => steps::simulation::run(workspace).into(),
+            Self::Tests => steps::tests::run(workspace, extent),
+            Self::Simulation => steps::simulation::run(workspace, extent).into(),
             Self::Node => steps::node::run(workspace),
             Self::Csharp => steps::csharp::run(workspace),
             Self::Release => steps::release::run(workspace).into(),

@@ -1,11 +1,13 @@
 //! The step `tests`.
 
 use std::env;
+use std::process::Command;
 
 use anyhow::{Error, anyhow};
 
 use crate::{
     command,
+    extent::{self, Extent},
     tally::{Tally, Verdict},
     workspace::Workspace,
 };
@@ -14,14 +16,30 @@ use crate::{
 /// What is new is looked for by `cargo xtask soak`, with another seed in each round.
 const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "20261123");
 
-/// Runs all tests of the workspace, to the last even when one fails, and counts them.
-pub(crate) fn run(workspace: &Workspace) -> Verdict {
-    let mut tally = Tally::default();
-    let mut command = workspace.cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
-    if env::var_os(SEED.0).is_none() {
-        command.env(SEED.0, SEED.1);
+/// The seed of what is random on real sockets.
+const SOCKETS_SEED: u64 = 1;
+
+/// Runs all tests of the workspace, to the last even when one fails, and counts them; in full, the long set after them.
+pub(crate) fn run(workspace: &Workspace, extent: Extent) -> Verdict {
+    let seed = env::var(SEED.0).unwrap_or_else(|_| SEED.1.to_owned());
+    let mut quick = workspace.cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
+    quick.env(SEED.0, &seed);
+    let mut verdict = count(&mut quick);
+    if extent == Extent::Full {
+        let sockets = extent::SOCKETS.iter().map(|what| extent::sockets(workspace, SOCKETS_SEED, what));
+        for mut long in sockets.chain([extent::model(workspace, &seed)]) {
+            let Verdict { tally, problem } = count(&mut long);
+            verdict.tally += tally;
+            verdict.problem = verdict.problem.or(problem);
+        }
     }
-    let status = command::tee(&mut command, |line| {
+    verdict
+}
+
+/// Runs tests and counts them.
+fn count(tests: &mut Command) -> Verdict {
+    let mut tally = Tally::default();
+    let status = command::tee(tests, |line| {
         if let Some(result) = Tally::parse(line) {
             tally += result;
         }
