@@ -98,6 +98,9 @@ pub struct ListCursor(pub u32);
 pub enum Execution {
     /// It is answered.
     Done(Reply<Data>),
+    /// It is answered, and took as long as so many small packets besides: its connection does the less in this turn. It is
+    /// seldom, and in a box so that the others are no larger for it.
+    Long(Box<(Reply<Data>, u32)>),
     /// The engine is not here and answers later.
     Later,
     /// It reads a reserved record and waits for its data; the answer comes by mail.

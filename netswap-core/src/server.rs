@@ -179,6 +179,10 @@ impl Roof<'_> {
             // The one that asks takes its own.
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.handle_mail(now, self.store);
+                // It has nothing else to do: all was done when it was last called.
+                while connection.has_work() {
+                    connection.handle_work(now, self.store);
+                }
             }
         }
     }

@@ -6,10 +6,11 @@ mod support;
 use bytes::Buf;
 use netswap_core::connection::{Connection, Phase};
 use netswap_core::engine::{Engine, Execution};
+use netswap_core::memory::Payload;
 use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
 use netswap_core::types::{Access, Pointer, Xid};
-use netswap_core::wire::{Reply, Request};
+use netswap_core::wire::{Opcode, Reply, Request};
 use support::wire::{self, Assembler, Message, abort, op, packets, pattern, ping, request};
 use support::{OVERHEAD, OWNER_COST, sent};
 
@@ -49,8 +50,23 @@ impl Bench {
         messages
     }
 
+    /// Takes all that was answered, until nothing is left to be sent.
+    fn take_all(&mut self) -> Vec<Message> {
+        let mut all = Vec::new();
+        while self.connection.output().has_remaining() {
+            all.extend(self.replies());
+            let sent = self.connection.output().window_len();
+            self.connection.sent(sent, NOW, &mut self.store);
+        }
+        all
+    }
+
     fn pings(&self) -> u64 {
-        self.store.statistics().counters.requests(netswap_core::wire::Opcode::Ping)
+        self.requests(Opcode::Ping)
+    }
+
+    fn requests(&self, opcode: Opcode) -> u64 {
+        self.store.statistics().counters.requests(opcode)
     }
 }
 
@@ -224,12 +240,7 @@ fn a_long_list_is_made_in_portions_and_nothing_else_of_its_connection_meanwhile(
     // 10 portions are collected and put in order, then comes the other request.
     assert_eq!(portions, 2 * 10 + 1);
     assert!(!bench.connection.has_work() && bench.connection.wants_read());
-    let mut replies = Vec::new();
-    while bench.connection.output().has_remaining() {
-        replies.extend(bench.replies());
-        let sent = bench.connection.output().window_len();
-        bench.connection.sent(sent, NOW, &mut bench.store);
-    }
+    let mut replies = bench.take_all();
     replies.sort_by_key(|reply| reply.xid);
     all.sort_unstable();
     assert_eq!((replies.len(), listed(&replies[0])), (2, all));
@@ -359,7 +370,7 @@ fn long_append(bench: &mut Bench) -> (u64, Vec<u8>) {
 
 fn append(bench: &mut Bench, pointer: u64, data: &[u8]) {
     let peer = bench.connection.peer();
-    let data = netswap_core::memory::Payload::Whole(data);
+    let data = Payload::Whole(data);
     let done = bench.store.execute(peer, Xid(9), Request::Append { pointer: Pointer(pointer), data }, NOW);
     assert!(matches!(done, Execution::Done(Reply::Appended { .. })), "{done:?}");
 }
@@ -421,8 +432,67 @@ fn a_connection_that_is_lost_while_an_append_is_cut_anew_changes_nothing() {
         drop(bench.store.take_garbage());
     }
     let left = bench.store.statistics();
-    assert_eq!(left.counters.requests(netswap_core::wire::Opcode::Append), 1);
+    assert_eq!(left.counters.requests(Opcode::Append), 1);
     drop(bench.connection);
     assert_eq!(bench.store.statistics().unfinished_bytes, 0);
     assert!(bench.store.statistics().bytes < 60_000, "{}", bench.store.statistics().bytes);
+}
+
+#[test]
+fn lists_count_by_their_length() {
+    let mut bench = bench(256);
+    create(&mut bench, 2048);
+    bench.send((0..4).flat_map(list).collect::<Vec<u8>>());
+    let works = std::iter::from_fn(|| bench.connection.has_work().then(|| bench.work())).count();
+    // Each is as long as a list in one call may be, and takes a turn.
+    assert_eq!((bench.requests(Opcode::ListRecords), works), (4, 3));
+}
+
+#[test]
+fn requests_that_tell_many_watches_count_by_their_number() {
+    let mut bench = bench(256);
+    let pointer = create(&mut bench, 1)[0];
+    let Admission::Served(watcher) = bench.store.connect([127, 0, 0, 1].into(), NOW) else { panic!() };
+    for xid in 0..250 {
+        let watch = Request::WatchRecord { pointer: Pointer(pointer), push: false };
+        bench.store.execute(watcher, Xid(xid), watch, NOW);
+    }
+    let write = |xid| request(xid, op::REPLACE, 0, pointer.to_be_bytes());
+    bench.send((0..100).flat_map(write).collect::<Vec<u8>>());
+    let writes = |bench: &Bench| bench.requests(Opcode::ReplaceRecord);
+    // The first is not known to tell many.
+    assert!((2..10).contains(&writes(&bench)), "{}", writes(&bench));
+    while bench.connection.has_work() {
+        let before = writes(&bench);
+        bench.work();
+        assert!((1..10).contains(&(writes(&bench) - before)), "{before}");
+    }
+    assert_eq!(writes(&bench), 100);
+}
+
+#[test]
+fn much_mail_is_taken_in_portions_before_the_next_request() {
+    let mut bench = bench(1024);
+    let pointer = create(&mut bench, 1)[0];
+    let reads = (0..600).flat_map(|xid| request(xid, op::RESOLVE, 0, pointer.to_be_bytes()));
+    bench.send(reads.collect::<Vec<u8>>());
+    let writer = bench.connection.peer();
+    let write = Request::ReplaceRecord { pointer: Pointer(pointer), data: Payload::Whole(b"data") };
+    bench.store.execute(writer, Xid(1000), write, NOW);
+    while bench.store.poll_timeout() == Some(NOW) {
+        bench.store.handle_timeout(NOW);
+    }
+    bench.connection.handle_mail(NOW, &mut bench.store);
+    bench.send(ping(2000, "x"));
+    assert!(!bench.connection.wants_read());
+    let mut replies = bench.take_all();
+    assert_eq!(replies.len(), 256);
+    while bench.connection.has_work() {
+        bench.work();
+        let portion = bench.take_all();
+        assert!(portion.len() <= 257, "{}", portion.len());
+        replies.extend(portion);
+    }
+    assert!(replies[..600].iter().all(|reply| reply.xid < 600));
+    assert_eq!((replies.len(), replies[600].xid), (601, 2000));
 }

@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use bare::{NOW, connect, create, reply, serve, store};
-use netswap_core::engine::{Execution, Mail, Peer, Post};
+use netswap_core::engine::{ConnectionId, Execution, Mail, Peer, Post};
 use netswap_core::error::{Quota, Refusal};
 use netswap_core::memory::Data;
 use netswap_core::store::Store;
@@ -33,10 +33,20 @@ fn thousand(store: &mut Store, data: Option<&[u8]>) -> (Pointer, Vec<Peer>) {
 /// What all connections have got.
 fn mail(store: &mut Store) -> Vec<Mail> {
     let woken = store.take_woken();
-    let posts = woken.into_iter().map(|id| store.take_mail(id, None));
-    posts
-        .flat_map(|post| if let Post::Mail(mail) = post { mail } else { panic!("no room was said") })
-        .collect()
+    woken.into_iter().flat_map(|id| mail_of(store, id)).collect()
+}
+
+/// What a connection has got, which it takes in portions.
+fn mail_of(store: &mut Store, id: ConnectionId) -> Vec<Mail> {
+    let mut all = Vec::new();
+    loop {
+        let Post::Mail(mail) = store.take_mail(id, None) else { panic!("no room was said") };
+        assert!(mail.len() <= store.config().portions.watches);
+        if mail.is_empty() {
+            return all;
+        }
+        all.extend(mail);
+    }
 }
 
 #[test]
@@ -139,7 +149,7 @@ fn a_waiting_read_whose_reader_has_lost_read_gets_no_data() {
     while store.poll_timeout() == Some(NOW) {
         store.handle_timeout(NOW);
     }
-    let Post::Mail(mail) = store.take_mail(stranger.id, None) else { panic!("no room was said") };
+    let mail = mail_of(&mut store, stranger.id);
     let answers: BTreeMap<Xid, &Reply<Data>> = mail
         .iter()
         .map(|it| if let Mail::Answer(xid, reply) = it { (*xid, &**reply) } else { panic!() })

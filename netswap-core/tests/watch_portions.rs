@@ -218,11 +218,15 @@ impl Play {
 
     /// A connection takes all that there is for it.
     fn take(&mut self, peer: Peer) {
-        let mail = match self.store.take_mail(peer.id, None) {
-            Post::Mail(mail) => mail,
-            Post::News(..) => panic!("no room was said"),
-        };
-        for mail in mail {
+        let mut all = Vec::new();
+        loop {
+            match self.store.take_mail(peer.id, None) {
+                Post::Mail(mail) if mail.is_empty() => break,
+                Post::Mail(mail) => all.extend(mail),
+                Post::News(..) => panic!("no room was said"),
+            }
+        }
+        for mail in all {
             match mail {
                 Mail::News(xid) => {
                     let told = self.store.take_news(peer.id, xid, u64::MAX).unwrap();

@@ -64,6 +64,8 @@ pub struct Connection {
     unfinished: u64,
     /// A request that is carried out in portions.
     occupation: Option<Box<Occupation>>,
+    /// Whether the engine may have more mail.
+    has_mail: bool,
     /// Requests that the engine has not answered yet.
     executing: Vec<Xid>,
     /// Watches and waiting reads.
@@ -116,6 +118,7 @@ impl Connection {
             discarding: 0,
             unfinished: 0,
             occupation: None,
+            has_mail: false,
             executing: Vec::new(),
             standing: HashMap::with_hasher(hasher.clone()),
             newsworthy: Queue::default(),
@@ -219,7 +222,9 @@ impl Connection {
     /// Goes on with what was read. One call takes less than a millisecond, as each of the others does: others get their
     /// turn before the next.
     pub fn handle_work(&mut self, now: Instant, engine: &mut impl Engine) {
-        if self.is_occupied() {
+        if core::mem::take(&mut self.has_mail) {
+            self.take_mail(engine);
+        } else if self.is_occupied() {
             match self.occupation.take().map(|occupation| *occupation) {
                 Some(Occupation::Listing(listing)) => self.continue_list(listing, now, engine),
                 Some(Occupation::Aligning(aligning)) => self.continue_aligning(aligning, now, engine),
@@ -313,9 +318,9 @@ impl Connection {
         engine.discard(self.output.garbage());
     }
 
-    /// Whether a request is carried out in portions, which must be before anything else.
+    /// Whether a request is carried out in portions, or mail taken, which must be before anything else.
     fn is_occupied(&self) -> bool {
-        self.occupation.is_some() && !matches!(self.stage, Stage::Closed)
+        (self.has_mail || self.occupation.is_some()) && !matches!(self.stage, Stage::Closed)
     }
 
     fn drop_occupation(&mut self) {

@@ -23,6 +23,9 @@ const KEPT_FREE_OF_NEWS: u64 = 1 << 20;
 /// So many bytes of a request take as long as a small packet, so far as they are copied.
 const BYTES_OF_A_PACKET: usize = 8192;
 
+/// So many pointers of a list take as long as a small packet, to be found and put in order.
+const POINTERS_OF_A_PACKET: usize = 8;
+
 impl Connection {
     pub(super) fn is_reading_packets(&self) -> bool {
         matches!(self.stage, Stage::Open | Stage::Ending(_))
@@ -351,6 +354,11 @@ impl Connection {
     ) {
         match engine.execute(self.peer, xid, request, now) {
             Execution::Done(reply) => self.reply(xid, reply, engine),
+            Execution::Long(long) => {
+                let (reply, packets) = *long;
+                self.spend(packets as usize);
+                self.reply(xid, reply, engine);
+            }
             Execution::Later => self.executing.push(xid),
             Execution::Waiting => {
                 self.stand(xid);
@@ -368,11 +376,14 @@ impl Connection {
         }
         let message = match reply {
             Reply::Pointers(pointers) if pointers.is_empty() => return self.begin_list(xid, engine),
-            Reply::Pointers(pointers) => self.list(pointers).unwrap_or_else(|refusal| {
-                // The request itself was counted when it was carried out.
-                engine.note(Incident::Refused(None, refusal));
-                Reply::Refused(refusal).encode()
-            }),
+            Reply::Pointers(pointers) => {
+                self.spend(pointers.len() / POINTERS_OF_A_PACKET);
+                self.list(pointers).unwrap_or_else(|refusal| {
+                    // The request itself was counted when it was carried out.
+                    engine.note(Incident::Refused(None, refusal));
+                    Reply::Refused(refusal).encode()
+                })
+            }
             reply => reply.encode(),
         };
         self.output.push(xid, message);

@@ -6,7 +6,7 @@ use crate::engine::{Engine, Mail, Post, Told};
 use crate::types::Xid;
 
 /// So much mail takes as long as a packet that is handled.
-const MAIL_OF_A_PACKET: usize = 8;
+const MAIL_OF_A_PACKET: usize = 2;
 
 /// So many watches with news that cannot be sent yet take as long as a packet that is handled.
 const NEWS_OF_A_PACKET: usize = 64;
@@ -62,6 +62,10 @@ impl Connection {
             }
         };
         self.spend(mail.len() / MAIL_OF_A_PACKET);
+        if mail.len() >= self.config.portions.watches {
+            // There may be more. It goes before the next request, or how the stream was cut would decide.
+            (self.has_mail, self.turn) = (true, 0);
+        }
         for mail in mail {
             match mail {
                 Mail::Answer(xid, reply) => {

@@ -54,6 +54,13 @@ impl Payload<'_> {
         }
     }
 
+    /// Nobody wants these bytes any more: where they are many they are dropped in portions.
+    pub(crate) fn discard(self, garbage: &mut Garbage) {
+        if let Self::Gathered(gathering) = self {
+            gathering.discard(garbage);
+        }
+    }
+
     /// The bytes, where they lie together.
     pub(crate) fn as_slice(&self) -> Option<&[u8]> {
         match self {

@@ -1,11 +1,12 @@
 //! What each operation does (docs/PROTOCOL.md §3).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::Store;
 use super::record::{More, Record, cost};
 use super::slab::Slot;
 use super::standing::Read;
+use super::{GARBAGE_PORTION, Store};
 use crate::config::{RECORD_OVERHEAD, SETTINGS_COST};
 use crate::engine::{Engine, Execution, Incident, ListCursor, Peer, Post, Told};
 use crate::error::Refusal;
@@ -13,6 +14,9 @@ use crate::memory::{Data, Garbage, Kept, Overrun, Payload};
 use crate::time::Instant;
 use crate::types::{Access, Owner, Pointer, Version, Xid};
 use crate::wire::{Ending, Identity, Reply, Request, Stat};
+
+/// So many watches that are told, or chunks that are dropped, take as long as a small packet.
+const EFFORT_OF_A_PACKET: usize = 4;
 
 pub(super) type Answer = Result<Reply<Data>, Refusal>;
 
@@ -79,17 +83,51 @@ impl Store {
     /// Carries out a complete request. What it made superfluous is left in the [garbage](Self::take_garbage), and whom it
     /// concerns besides is [told](Self::take_woken).
     pub fn serve(&mut self, peer: Peer, xid: Xid, request: Request<Payload<'_>>, now: Instant) -> Execution {
+        if self.has_toiled() && !self.is_counting {
+            return self.serve_and_count(peer, xid, request, now);
+        }
         self.expire_for(&request, now);
-        self.tell_portion();
         let opcode = request.opcode();
         let done = match self.check(peer.owner, &request, Payload::len) {
             Ok(slot) => self.wait_or_carry_out(peer, xid, request, slot, now),
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(self.refuse_request(request, refusal)),
         };
         done.inspect(|_| self.counters.requested(opcode)).unwrap_or_else(|refusal| {
             self.counters.refused(Some(opcode), &refusal);
             Execution::Done(Reply::Refused(refusal))
         })
+    }
+
+    /// Whether something beside requests was done, or is left to be done, of which a portion comes with each request.
+    #[inline]
+    fn has_toiled(&self) -> bool {
+        self.backlog.has_toiled() || !self.garbage.is_empty()
+    }
+
+    /// Carries out a request, and says what that took with a portion of what is left, and with what the request before it
+    /// took: one that is the first to take long is not known to until it has.
+    #[cold]
+    #[inline(never)]
+    fn serve_and_count(
+        &mut self,
+        peer: Peer,
+        xid: Xid,
+        request: Request<Payload<'_>>,
+        now: Instant,
+    ) -> Execution {
+        self.tell_portion();
+        self.is_counting = true;
+        let done = self.serve(peer, xid, request, now);
+        self.is_counting = false;
+        // A portion is dropped before the next request.
+        let chunks = if self.garbage.is_empty() { 0 } else { GARBAGE_PORTION };
+        let packets = (self.backlog.take_effort() + chunks) / EFFORT_OF_A_PACKET;
+        match done {
+            Execution::Done(reply) if packets > 0 => {
+                Execution::Long(Box::new((reply, u32::try_from(packets).unwrap_or(u32::MAX))))
+            }
+            done => done,
+        }
     }
 
     #[inline(always)] // A part of `serve`, which the compiler sees so only while little else calls what it calls.
@@ -159,6 +197,20 @@ impl Store {
         }
     }
 
+    /// Refuses a request before anything is done of it.
+    #[cold]
+    fn refuse_request(&mut self, request: Request<Payload<'_>>, refusal: Refusal) -> Refusal {
+        request.map(|data| data.discard(&mut self.garbage));
+        refusal
+    }
+
+    /// Refuses a request, the data of which are dropped in portions.
+    #[cold]
+    fn refuse(&mut self, data: Payload<'_>, refusal: Refusal) -> Refusal {
+        data.discard(&mut self.garbage);
+        refusal
+    }
+
     /// CREATE_RECORD, and without data RESERVE_RECORD.
     pub(super) fn create(
         &mut self,
@@ -214,7 +266,8 @@ impl Store {
         // The quotas come before the version, those that its last bytes passed too.
         data.check()?;
         if expected.is_some_and(|expected| expected != record.version) {
-            return Err(Refusal::VersionMismatch { current: record.version });
+            let refusal = Refusal::VersionMismatch { current: record.version };
+            return Err(self.refuse(data, refusal));
         }
         let old = data.settle_into(&mut record.data, &self.budget)?;
         let version = record.version.next();

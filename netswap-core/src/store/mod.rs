@@ -82,6 +82,8 @@ pub struct Store {
     woken: Vec<ConnectionId>,
     /// What is left to be told to many watches.
     backlog: Backlog,
+    /// Whether the request that is being carried out is told how long it took.
+    is_counting: bool,
 }
 
 #[derive(Debug)]
@@ -132,6 +134,7 @@ impl Store {
             compaction: None,
             woken: Vec::new(),
             backlog: Backlog::default(),
+            is_counting: false,
             config: Arc::new(config),
         })
     }
@@ -245,6 +248,8 @@ impl Store {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire(now);
         self.tell_portion();
+        // No request has done this.
+        self.backlog.take_effort();
         self.records.free_some();
         self.owners.free_some();
     }

@@ -111,6 +111,7 @@ impl Store {
                 standing.answer_waiting(|| Snapshot::of(record));
                 return (record.pointer, Vec::new(), Vec::new());
             }
+            backlog.count_told(standing.len());
             let Standing { watches, waiting, .. } = standing;
             let part = part.filter(|_| watches.values().any(|it| it.push && it.news.written.is_none()));
             let part = part.and_then(|part| part.data(record, budget));
@@ -196,6 +197,7 @@ impl Store {
                 round.request(at, owner, requester);
                 return None;
             }
+            backlog.count_told(standing.len());
             let mut woken = Vec::new();
             for ((id, xid), watch) in standing.watches.iter_mut().filter(|(_, watch)| watch.watcher == owner)
             {

@@ -27,7 +27,11 @@ pub(crate) fn connect(store: &mut Store, host: u8) -> Peer {
 }
 
 pub(crate) fn serve(store: &mut Store, peer: Peer, xid: u32, request: Request<&[u8]>) -> Execution {
-    store.execute(peer, Xid(xid), request.map(Payload::Whole), NOW)
+    match store.execute(peer, Xid(xid), request.map(Payload::Whole), NOW) {
+        // How much it took is for its connection.
+        Execution::Long(long) => Execution::Done(long.0),
+        other => other,
+    }
 }
 
 pub(crate) fn reply(store: &mut Store, peer: Peer, request: Request<&[u8]>) -> Reply<Data> {

@@ -22,19 +22,21 @@ pub(in crate::store) struct Desk {
     /// How many of those have not ended.
     open: usize,
     pub(super) mail: Vec<Mail>,
+    /// How much was taken of the mail since there was none.
+    taken: u32,
 }
 
 /// A watch or a waiting read of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stand {
     pub(super) pointer: Pointer,
-    /// Where in the mail its end is, until the connection has taken it.
+    /// Where in the mail its end is, counted with what was taken, until the connection has taken it.
     end: Option<u32>,
 }
 
 impl Desk {
     pub(in crate::store) fn new(hasher: FixedState) -> Self {
-        Self { standing: HashMap::with_hasher(hasher), open: 0, mail: Vec::new() }
+        Self { standing: HashMap::with_hasher(hasher), open: 0, mail: Vec::new(), taken: 0 }
     }
 
     /// The record of a watch or a waiting read that has not ended.
@@ -51,7 +53,8 @@ impl Store {
     }
 
     /// What there is for a connection: answers it waited for, ends of its watches, and which watches have news. With
-    /// `room` for them, news of one watch that are all that there is are taken at once.
+    /// `room` for them, news of one watch that are all that there is are taken at once. Of much it is a
+    /// [portion](crate::config::Portions::watches), and more is left.
     pub fn take_mail(&mut self, id: ConnectionId, room: Option<u64>) -> Post {
         let Some(attendance) = self.connections.get_mut(&id) else { return Post::Mail(Vec::new()) };
         let desk = &mut attendance.desk;
@@ -59,13 +62,20 @@ impl Store {
             && let Some(room) = room
             && let Some(told) = tell(&mut self.records, desk.pointer(xid), (id, xid), room)
         {
-            desk.mail.pop();
+            (_, desk.taken) = (desk.mail.pop(), 0);
             if desk.mail.capacity() > 1 {
                 desk.mail.shrink_to(1);
             }
             return Post::News(xid, told);
         }
-        let mail = core::mem::take(&mut desk.mail);
+        let most = self.config.portions.watches.max(1);
+        let mail: Vec<Mail> = if desk.mail.len() > most {
+            desk.taken += most as u32;
+            desk.mail.drain(..most).collect()
+        } else {
+            desk.taken = 0;
+            core::mem::take(&mut desk.mail)
+        };
         for mail in &mail {
             if let Mail::Answer(xid, _) | Mail::Last(xid, _) = mail {
                 desk.standing.remove(xid);
@@ -88,11 +98,11 @@ impl Store {
         let Some(stand) = desk.standing.remove(&xid) else { return };
         match stand.end {
             // News that are not there any more can wait to be taken, but data cannot.
-            Some(at) => desk.mail[at as usize] = Mail::News(xid),
+            Some(at) => desk.mail[(at - desk.taken) as usize] = Mail::News(xid),
             None => desk.open -= 1,
         }
         if desk.standing.is_empty() {
-            desk.mail = Vec::new();
+            (desk.mail, desk.taken) = (Vec::new(), 0);
         }
         self.drop_stand(id, xid, stand);
     }
@@ -125,7 +135,7 @@ impl Store {
         let Some(stand) = stand.filter(|stand| stand.pointer == pointer && stand.end.is_none()) else {
             return;
         };
-        stand.end = Some(desk.mail.len() as u32);
+        stand.end = Some(desk.taken + desk.mail.len() as u32);
         desk.open -= 1;
         self.post(id, mail);
     }

@@ -26,6 +26,8 @@ pub(in crate::store) struct Backlog {
     told: Option<usize>,
     /// How many changes have been told in portions, or are.
     changes: u64,
+    /// Watches and waiting reads that were told and that no request has counted yet.
+    effort: usize,
 }
 
 #[derive(Debug)]
@@ -57,8 +59,20 @@ impl Backlog {
         self.told = begins.then_some(0);
     }
 
+    /// How many watches and waiting reads were told since this was last asked.
+    pub(in crate::store) fn take_effort(&mut self) -> usize {
+        core::mem::take(&mut self.effort)
+    }
+
+    /// Whether some were told, or are left.
+    #[inline]
+    pub(in crate::store) fn has_toiled(&self) -> bool {
+        self.effort > 0 || !self.is_empty()
+    }
+
     /// Watches and waiting reads are told at once.
     pub(super) fn count_told(&mut self, count: usize) {
+        self.effort += count;
         self.told = self.told.map(|told| told + count);
     }
 
@@ -140,6 +154,7 @@ impl Store {
                     (count, standing.len() > 0)
                 }
             };
+            self.backlog.effort += count;
             left = left.saturating_sub(count.max(1));
             if is_left {
                 self.backlog.tasks.push_back(task);
