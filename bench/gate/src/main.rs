@@ -5,6 +5,7 @@
 
 mod bounds;
 mod count;
+mod longest;
 mod parts;
 mod paths;
 mod whole;
@@ -21,6 +22,10 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand};
 
 use crate::bounds::{Bounds, LENIENT, STRICT, Tools, Verdict};
+use crate::longest::What;
+
+/// The longest name of a bound.
+const WIDTH: usize = 44;
 
 /// Counts the instructions of netswap-core's hot paths, and holds them against bounds.
 #[derive(Debug, Parser)]
@@ -52,6 +57,14 @@ enum Task {
         /// How often.
         count: u64,
     },
+    /// Play one case of a long call: what is counted.
+    #[command(hide = true)]
+    Play {
+        /// Its name.
+        case: String,
+        /// How many records, watches or chunks there are [default: what the bound is for]
+        size: Option<u64>,
+    },
 }
 
 fn main() -> Result<()> {
@@ -60,17 +73,48 @@ fn main() -> Result<()> {
             let path = paths::ALL.into_iter().find(|it| it.name == path).context("there is no such path")?;
             (path.go)(count)
         }
+        Task::Play { case, size } => {
+            let case =
+                longest::ALL.into_iter().find(|it| it.name == case).context("there is no such case")?;
+            longest::play(&case, size.unwrap_or(case.size))
+        }
         Task::Check { bounds } => check(&bounds),
         Task::Write { bounds } => write(&bounds),
     }
 }
 
+/// What is counted at a time: the names of its bounds, and how it is counted.
+struct Counted {
+    names: Vec<String>,
+    count: Box<dyn Fn() -> Result<Vec<u64>>>,
+}
+
+impl Counted {
+    fn all() -> impl Iterator<Item = Self> {
+        let paths = paths::ALL.into_iter().map(|path| Self {
+            names: vec![path.name.to_owned()],
+            count: Box::new(move || Ok(vec![count::instructions(&path)?])),
+        });
+        let longest = longest::ALL.into_iter().map(|case| Self {
+            names: What::ALL.map(|what| format!("longest-{}-{}", what.name(), case.name)).into(),
+            count: Box::new(move || count::longest(&case)),
+        });
+        paths.chain(longest)
+    }
+
+    /// Each name with its count.
+    fn counts(&self) -> Result<Vec<(&str, u64)>> {
+        Ok(self.names.iter().map(String::as_str).zip((self.count)()?).collect())
+    }
+}
+
 fn write(file: &PathBuf) -> Result<()> {
     let mut instructions = BTreeMap::new();
-    for path in paths::ALL {
-        let count = count::instructions(&path)?;
-        println!("{:<26} {count:>10}", path.name);
-        instructions.insert(path.name.to_owned(), count);
+    for counted in Counted::all() {
+        for (name, count) in counted.counts()? {
+            println!("{name:<WIDTH$} {count:>10}");
+            instructions.insert(name.to_owned(), count);
+        }
     }
     let bounds = Bounds { tools: tools()?, instructions };
     fs::write(file, bounds.text()).with_context(|| format!("cannot write {}", file.display()))
@@ -79,26 +123,26 @@ fn write(file: &PathBuf) -> Result<()> {
 fn check(file: &PathBuf) -> Result<()> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let bounds = Bounds::parse(&text)?;
-    let known = bounds.instructions.keys().all(|name| paths::ALL.iter().any(|path| path.name == name));
-    ensure!(known, "there are bounds of paths that do not exist");
+    let known = |bound: &String| Counted::all().any(|counted| counted.names.contains(bound));
+    ensure!(bounds.instructions.keys().all(known), "there are bounds of paths that do not exist");
     let percent = tolerance(&bounds.tools, &tools()?);
     let mut exceeded = Vec::new();
     let mut lower = false;
-    for path in paths::ALL {
-        let bound =
-            *bounds.instructions.get(path.name).with_context(|| format!("{} has no bound", path.name))?;
-        let count = count::instructions(&path)?;
-        let change = 100.0 * (count as f64 / bound as f64 - 1.0);
-        let verdict = Verdict::of(count, bound, percent);
-        let remark = match verdict {
-            Verdict::Kept => "",
-            Verdict::Lower => "  lower the bound",
-            Verdict::Exceeded => "  TOO MANY",
-        };
-        println!("{:<26} {count:>10} of {bound:>10} {change:>+7.2} %{remark}", path.name);
-        lower |= verdict == Verdict::Lower;
-        if verdict == Verdict::Exceeded {
-            exceeded.push(path.name);
+    for counted in Counted::all() {
+        for (name, count) in counted.counts()? {
+            let bound = *bounds.instructions.get(name).with_context(|| format!("{name} has no bound"))?;
+            let change = 100.0 * (count as f64 / bound as f64 - 1.0);
+            let verdict = Verdict::of(count, bound, percent);
+            let remark = match verdict {
+                Verdict::Kept => "",
+                Verdict::Lower => "  lower the bound",
+                Verdict::Exceeded => "  TOO MANY",
+            };
+            println!("{name:<WIDTH$} {count:>10} of {bound:>10} {change:>+7.2} %{remark}");
+            lower |= verdict == Verdict::Lower;
+            if verdict == Verdict::Exceeded {
+                exceeded.push(name.to_owned());
+            }
         }
     }
     if lower {

@@ -8,7 +8,7 @@ use netswap_core::config::{Config, Limits};
 use netswap_core::identity::IdentityKey;
 use netswap_core::time::Instant;
 use netswap_core::types::Xid;
-use netswap_core::wire::{Header, MAX_PAYLOAD, Message, Output};
+use netswap_core::wire::{Header, MAX_PAYLOAD, Message, Output, Request};
 
 /// The transaction of every request.
 pub(crate) const XID: u32 = 1;
@@ -24,11 +24,20 @@ pub(crate) fn config() -> Config {
     Config::new(Limits::new(1 << 30), IdentityKey([7; 16]), [7; 32])
 }
 
+/// A request as the packets that it is sent in.
+pub(crate) fn request(xid: u32, request: Request<Vec<u8>>) -> Vec<u8> {
+    packets_of(xid, request.encode())
+}
+
 /// A message as the packets that it is sent in.
 pub(crate) fn packets(message: Message<Vec<u8>>) -> Vec<u8> {
+    packets_of(XID, message)
+}
+
+fn packets_of(xid: u32, message: Message<Vec<u8>>) -> Vec<u8> {
     let payload = [message.operands.as_slice(), &message.body].concat();
     let header = Header {
-        xid: Xid(XID),
+        xid: Xid(xid),
         remaining: payload.len() as u32,
         opcode: message.opcode,
         access: message.access,

@@ -26,6 +26,7 @@ fn ask(store: &mut Store, peer: Peer, request: Request<Payload<'_>>) -> Result<R
     match store.execute(peer, Xid(1), request, START) {
         Execution::Done(Reply::Refused(refusal)) => bail!("refused: {refusal:?}"),
         Execution::Done(reply) => Ok(reply),
+        Execution::Long(long) => Ok(long.0),
         _ => bail!("not done"),
     }
 }
