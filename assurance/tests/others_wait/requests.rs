@@ -67,6 +67,10 @@ const ATTACKS: &[(&str, Attack)] = &[
         let update = |access| Request::UpdateRecordPermissions { pointer, access };
         stage.flood(bytes([update(Access::READ), update(Access::READ | Access::WRITE)]), true)
     }),
+    ("UPDATE_RECORD_PERMISSIONS, many watches that end", |stage| {
+        let pointer = stage.watched_from(2);
+        stage.flood(bytes([Request::UpdateRecordPermissions { pointer, access: Access::WRITE }]), false)
+    }),
     ("RESOLVE_POINTER, large", |stage| {
         let pointer = stage.large();
         stage.flood(bytes((0..50).map(|_| Request::ResolvePointer { pointer })), true)
@@ -110,6 +114,12 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("LIST_RECORDS, many records", |stage| {
         stage.many(Access::READ);
         stage.flood(bytes((0..50).map(|_| Request::ListRecords)), true)
+    }),
+    ("LIST_RECORDS, as many records as are listed in one call", |stage| {
+        let mut owner = connect(loopback(1), stage.server);
+        create_many(&mut owner, 2048, Access::READ, 0);
+        stage.keep(owner);
+        stage.flood(bytes((0..300).map(|_| Request::ListRecords)), true)
     }),
     ("READ_RANGE, large", |stage| {
         let pointer = stage.large();
@@ -235,12 +245,17 @@ impl Stage {
 
     /// A record with many watches, all by its owner, who reads nothing.
     fn watched(&self) -> Pointer {
+        self.watched_from(1)
+    }
+
+    /// The same by somebody at this address.
+    fn watched_from(&self, address: usize) -> Pointer {
         let mut owner = connect(loopback(1), self.server);
         let access = Access::READ | Access::WRITE | Access::TAKEOVER;
         let pointer = create(&mut owner, access, vec![1; 64]);
         self.keep(owner);
         let connections = quick_or_long(2, 10);
-        watches(loopback(1), self.server, pointer, connections, 4000)
+        watches(loopback(address), self.server, pointer, connections, 4000)
             .into_iter()
             .for_each(|raw| self.keep(raw));
         pointer
