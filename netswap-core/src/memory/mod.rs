@@ -117,8 +117,12 @@ impl Budget {
     /// holes among them. It starts anew at the largest `usize`.
     #[must_use]
     pub fn turnover(&self) -> usize {
-        let allocated = self.allocated.load(Relaxed);
-        allocated.wrapping_mul(2).wrapping_sub(self.total.used.load(Relaxed))
+        self.allocated().wrapping_mul(2).wrapping_sub(self.total.used.load(Relaxed))
+    }
+
+    /// Bytes that were allocated so far for records of more than 64 bytes. It starts anew at the largest `usize`.
+    pub(crate) fn allocated(&self) -> usize {
+        self.allocated.load(Relaxed)
     }
 
     /// Counts an allocation for a record.

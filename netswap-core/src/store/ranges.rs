@@ -52,7 +52,9 @@ impl Store {
         let number = record.data.number(at).ok_or(Refusal::AddressFault)?;
         let value = i64::from_be_bytes(number).wrapping_add(delta);
         let bytes = value.to_be_bytes();
+        let allocated = self.budget.allocated();
         let old = record.data.write(at, &bytes, &self.budget)?;
+        self.backlog.count_copied(self.budget.allocated().wrapping_sub(allocated));
         let version = record.version.next();
         record.version = version;
         self.discard(old);
@@ -83,7 +85,9 @@ impl Store {
             let part = Part { offset: offset as u32, len: data_len as u32, bytes: None };
             return Ok((self.written(slot, (before, len), old, part), offset));
         };
+        let allocated = self.budget.allocated();
         let old = if changes { record.data.write(offset, bytes, &self.budget)? } else { Data::default() };
+        self.backlog.count_copied(self.budget.allocated().wrapping_sub(allocated));
         let part = Part { offset: offset as u32, len: data_len as u32, bytes: Some(bytes) };
         Ok((self.written(slot, (before, len), old, part), offset))
     }

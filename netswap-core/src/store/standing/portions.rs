@@ -16,6 +16,9 @@ use crate::store::record::Record;
 use crate::types::{Pointer, Xid};
 use crate::wire::Ending;
 
+/// So many bytes are copied while a watch is told.
+const COPIED_OF_A_WATCH: usize = 512;
+
 /// What is left to be told, or to be given up.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Backlog {
@@ -26,7 +29,7 @@ pub(in crate::store) struct Backlog {
     told: Option<usize>,
     /// How many changes have been told in portions, or are.
     changes: u64,
-    /// Watches and waiting reads that were told and that no request has counted yet.
+    /// Watches and waiting reads that were told, and what took as long, that no request has counted yet.
     effort: usize,
 }
 
@@ -59,7 +62,12 @@ impl Backlog {
         self.told = begins.then_some(0);
     }
 
-    /// How many watches and waiting reads were told since this was last asked.
+    /// Bytes of a record were copied, since a reply held them, or since it grew.
+    pub(in crate::store) fn count_copied(&mut self, bytes: usize) {
+        self.effort += bytes / COPIED_OF_A_WATCH;
+    }
+
+    /// How many watches and waiting reads were told since this was last asked, and what else took as long.
     pub(in crate::store) fn take_effort(&mut self) -> usize {
         core::mem::take(&mut self.effort)
     }
