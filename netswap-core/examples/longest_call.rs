@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant as Clock};
 
 use netswap_core::config::{Config, Limits};
-use netswap_core::engine::{Execution, Peer};
+use netswap_core::engine::Peer;
 use netswap_core::error::Refusal;
 use netswap_core::identity::IdentityKey;
 use netswap_core::memory::{Data, Payload};
@@ -58,10 +58,7 @@ impl Run {
     }
 
     fn ask(&mut self, name: &'static str, peer: Peer, request: Request<Payload<'_>>) -> Reply<Data> {
-        match self.call(name, |store, now| store.serve(peer, Xid(1), request, now)) {
-            Execution::Done(reply) => reply,
-            other => panic!("{other:?}"),
-        }
+        self.call(name, |store, now| store.serve(peer, Xid(1), request, now)).reply().unwrap()
     }
 
     fn create(&mut self, peer: Peer) -> Pointer {

@@ -108,8 +108,8 @@ impl Timed {
 
     fn create(&mut self, peer: Peer) -> Pointer {
         let request = Request::CreateRecord { access: Access::READ, data: Payload::Whole(b"small") };
-        match self.store.execute(peer, Xid(1), request, NOW) {
-            Execution::Done(Reply::Created(pointer)) => pointer,
+        match self.store.execute(peer, Xid(1), request, NOW).reply() {
+            Some(Reply::Created(pointer)) => pointer,
             other => panic!("{other:?}"),
         }
     }
@@ -200,8 +200,8 @@ fn watches() {
     for connection in &connections {
         for xid in 0..4000 {
             let request = Request::WatchRecord { pointer, push: false };
-            let done = engine.store.execute(connection.peer(), Xid(xid), request, NOW);
-            assert!(matches!(done, Execution::Done(Reply::Watching(_))), "{done:?}");
+            let done = engine.store.execute(connection.peer(), Xid(xid), request, NOW).reply();
+            assert!(matches!(done, Some(Reply::Watching(_))), "{done:?}");
         }
     }
     drop(engine.store.take_woken());

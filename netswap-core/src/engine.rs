@@ -107,6 +107,18 @@ pub enum Execution {
     Waiting,
 }
 
+impl Execution {
+    /// The reply, if there is one yet.
+    #[must_use]
+    pub fn reply(self) -> Option<Reply<Data>> {
+        match self {
+            Self::Done(reply) => Some(reply),
+            Self::Long(long) => Some(long.0),
+            Self::Later | Self::Waiting => None,
+        }
+    }
+}
+
 /// What an engine hands over to a connection at a time.
 #[derive(Debug)]
 pub enum Post {

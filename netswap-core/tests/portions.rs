@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use netswap_core::config::{Config, Limits};
-use netswap_core::engine::{Execution, Peer};
+use netswap_core::engine::Peer;
 use netswap_core::error::Refusal;
 use netswap_core::identity::IdentityKey;
 use netswap_core::memory::{Data, Payload};
@@ -197,9 +197,7 @@ impl Play {
     fn ask(&mut self, peer: Peer, request: Request<Payload<'_>>) -> Reply<Data> {
         self.model.expire(self.now);
         let now = self.instant();
-        let Execution::Done(reply) = self.store.serve(peer, Xid(1), request, now) else {
-            panic!("nothing waits");
-        };
+        let reply = self.store.serve(peer, Xid(1), request, now).reply().expect("nothing waits");
         self.behind += usize::from(self.is_behind());
         reply
     }

@@ -5,7 +5,7 @@ mod support;
 
 use bytes::Buf;
 use netswap_core::connection::{Connection, Phase};
-use netswap_core::engine::{Engine, Execution};
+use netswap_core::engine::Engine;
 use netswap_core::memory::Payload;
 use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
@@ -202,8 +202,8 @@ fn create(bench: &mut Bench, count: u32) -> Vec<u64> {
     for _ in 0..count {
         let peer = bench.connection.peer();
         let request = Request::ReserveRecord { access: Access::TAKEOVER };
-        match bench.store.execute(peer, Xid(0), request, NOW) {
-            Execution::Done(Reply::Created(pointer)) => created.push(pointer.0),
+        match bench.store.execute(peer, Xid(0), request, NOW).reply() {
+            Some(Reply::Created(pointer)) => created.push(pointer.0),
             other => panic!("{other:?}"),
         }
     }
@@ -258,8 +258,8 @@ fn a_list_has_every_record_that_was_there_all_the_time_once() {
         let (mut came, mut went) = (Vec::new(), Vec::new());
         let mut act = |bench: &mut Bench, number: usize| {
             let mut execute = |peer, request| {
-                let done = bench.store.execute(peer, Xid(7), request, NOW);
-                assert!(matches!(done, Execution::Done(Reply::Done)), "{done:?}");
+                let done = bench.store.execute(peer, Xid(7), request, NOW).reply();
+                assert!(matches!(done, Some(Reply::Done)), "{done:?}");
             };
             // Some end, some go to another owner, of which some come back; slots move when few are left.
             let pointer = |at: usize| Pointer(before[(number * 997 + at * step) % before.len()]);
@@ -371,8 +371,9 @@ fn long_append(bench: &mut Bench) -> (u64, Vec<u8>) {
 fn append(bench: &mut Bench, pointer: u64, data: &[u8]) {
     let peer = bench.connection.peer();
     let data = Payload::Whole(data);
-    let done = bench.store.execute(peer, Xid(9), Request::Append { pointer: Pointer(pointer), data }, NOW);
-    assert!(matches!(done, Execution::Done(Reply::Appended { .. })), "{done:?}");
+    let append = Request::Append { pointer: Pointer(pointer), data };
+    let done = bench.store.execute(peer, Xid(9), append, NOW).reply();
+    assert!(matches!(done, Some(Reply::Appended { .. })), "{done:?}");
 }
 
 #[test]
@@ -396,9 +397,7 @@ fn a_long_append_that_others_overtake_is_cut_anew_in_portions() {
     assert_eq!(replies, [wire::appended(2, 4, 50_003), wire::ok(3, "after it")]);
     let peer = bench.connection.peer();
     let read = Request::ResolvePointer { pointer: Pointer(pointer) };
-    let Execution::Done(Reply::Resolved(data)) = bench.store.execute(peer, Xid(9), read, NOW) else {
-        panic!()
-    };
+    let Some(Reply::Resolved(data)) = bench.store.execute(peer, Xid(9), read, NOW).reply() else { panic!() };
     assert_eq!(data.to_vec(), [&pattern(50_001), &b"xy"[..], &vec![9; 1 << 20]].concat());
     assert_eq!(bench.store.statistics().unfinished_bytes, 0);
 }

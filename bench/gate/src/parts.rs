@@ -99,13 +99,10 @@ pub(crate) enum Act {
 /// The store carries out a request.
 pub(crate) fn execute(act: Act, len: usize, count: u64) -> Result<()> {
     let (mut store, peer) = store()?;
-    let mut execute = |request| {
-        let done = store.execute(peer, Xid(XID), request, START);
-        match done {
-            Execution::Done(Reply::Refused(refusal)) => Err(anyhow::anyhow!("refused: {refusal:?}")),
-            Execution::Done(reply) => Ok(black_box(reply)),
-            _ => Err(anyhow::anyhow!("not done")),
-        }
+    let mut execute = |request| match store.execute(peer, Xid(XID), request, START).reply() {
+        Some(Reply::Refused(refusal)) => Err(anyhow::anyhow!("refused: {refusal:?}")),
+        Some(reply) => Ok(black_box(reply)),
+        None => Err(anyhow::anyhow!("not done")),
     };
     let bytes = vec![1; len];
     let create = || Request::CreateRecord { access: Access::READ, data: Payload::Whole(&bytes) };

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::{Result, bail, ensure};
-use netswap_core::engine::{Engine, Execution, Peer};
+use netswap_core::engine::{Engine, Peer};
 use netswap_core::memory::{Data, Payload};
 use netswap_core::store::{Admission, Store};
 use netswap_core::time::Instant;
@@ -23,11 +23,10 @@ const PIECE: u32 = 1 << 20;
 const MANY: u32 = 20_000;
 
 fn ask(store: &mut Store, peer: Peer, request: Request<Payload<'_>>) -> Result<Reply<Data>> {
-    match store.execute(peer, Xid(1), request, START) {
-        Execution::Done(Reply::Refused(refusal)) => bail!("refused: {refusal:?}"),
-        Execution::Done(reply) => Ok(reply),
-        Execution::Long(long) => Ok(long.0),
-        _ => bail!("not done"),
+    match store.execute(peer, Xid(1), request, START).reply() {
+        Some(Reply::Refused(refusal)) => bail!("refused: {refusal:?}"),
+        Some(reply) => Ok(reply),
+        None => bail!("not done"),
     }
 }
 

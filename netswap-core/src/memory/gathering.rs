@@ -300,16 +300,21 @@ impl Gathering {
     ///
     /// The budget's total would be passed, or a limit was when its last bytes came; the bytes are gone.
     pub fn settle(mut self) -> Result<Data, Overrun> {
-        self.check()?;
+        let cost = if self.tree.is_some() { 0 } else { sent(self.data.len()) };
+        let more = cost.saturating_sub(self.purse.held());
+        let budget = self.purse.budget().clone();
+        if let Some(overrun) = self.overrun {
+            // Of two limits the total is named.
+            self.check_total().and_then(|()| budget.allow(more))?;
+            return Err(overrun);
+        }
         if let Some(tree) = self.take_tree() {
             return Ok(Data::from(tree));
         }
         if self.data.len() <= FEW {
             return Ok(Data::from_few(&self.data));
         }
-        let cost = sent(self.data.len());
-        let budget = self.purse.budget().clone();
-        budget.charge(cost.saturating_sub(self.purse.held()))?;
+        budget.charge(more)?;
         budget.release(self.purse.empty().saturating_sub(cost));
         Ok(Data::sent(core::mem::take(&mut self.data), budget))
     }

@@ -66,7 +66,6 @@ mod tests {
     use alloc::vec::Vec;
 
     use crate::config::{Config, Limits};
-    use crate::engine::Execution;
     use crate::identity::IdentityKey;
     use crate::memory::Payload;
     use crate::store::{Admission, Store};
@@ -80,14 +79,8 @@ mod tests {
         config.chunk = 100;
         let mut store = Store::new(config).unwrap();
         let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), Instant::ZERO) else { panic!() };
-        let mut serve = |store: &mut Store, request: Request<Payload<'_>>| match store.serve(
-            peer,
-            Xid(1),
-            request,
-            Instant::ZERO,
-        ) {
-            Execution::Done(reply) => reply,
-            other => panic!("{other:?}"),
+        let mut serve = |store: &mut Store, request: Request<Payload<'_>>| {
+            store.serve(peer, Xid(1), request, Instant::ZERO).reply().unwrap()
         };
         let mut pointers: Vec<(Pointer, Vec<u8>)> = Vec::new();
         for len in [0_usize, 1, 64, 65, 200, 201, 5000, 200_000] {

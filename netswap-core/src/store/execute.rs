@@ -394,10 +394,8 @@ mod tests {
     fn large_data_is_dropped_after_the_call_and_watchers_are_woken() {
         let (mut store, peer) = store();
         for (len, left) in [(2 * CHUNK, 0), (2 * CHUNK + 1, 2 * CHUNK)] {
-            let mut serve = |xid, request| match store.serve(peer, Xid(xid), request, Instant::ZERO) {
-                Execution::Done(reply) => reply,
-                other => panic!("{other:?}"),
-            };
+            let mut serve =
+                |xid, request| store.serve(peer, Xid(xid), request, Instant::ZERO).reply().unwrap();
             let create = Request::CreateRecord { access: Access::READ, data: Payload::Whole(b"") };
             let Reply::Created(pointer) = serve(1, create) else { panic!("it is not created") };
             let data = vec![7; len];

@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Limits};
-    use crate::engine::{Execution, Peer};
+    use crate::engine::Peer;
     use crate::identity::IdentityKey;
     use crate::store::Admission;
     use crate::time::Instant;
@@ -118,10 +118,7 @@ mod tests {
     use crate::wire::Request;
 
     fn serve(store: &mut Store, peer: Peer, request: Request<&[u8]>) -> Reply<Data> {
-        match store.serve(peer, Xid(1), request.map(Payload::Whole), Instant::ZERO) {
-            Execution::Done(reply) => reply,
-            other => panic!("{other:?}"),
-        }
+        store.serve(peer, Xid(1), request.map(Payload::Whole), Instant::ZERO).reply().unwrap()
     }
 
     #[test]

@@ -25,12 +25,17 @@ impl Record {
     }
 
     /// What its settings and a deadline of its own count, at least and at most. A server that was late may have found out
-    /// about the absences of an owner one by one, so that any of them gave the record a deadline of its own, or none.
+    /// about the absences of an owner one by one, so that any of them gave the record a deadline of its own, or none. When
+    /// the owner has come, it may keep the entry of a deadline until that has passed.
     pub(crate) fn settings_held(&self, punctual: bool) -> (u64, u64) {
         let is_set = self.has_grace || self.ttl.is_some() || self.heir != 0;
         let is_late = self.own_deadline.is_some();
         let cost = |counts: bool| if counts { SETTINGS_COST } else { 0 };
-        (cost(is_set || (is_late && punctual)), cost(is_set || is_late || (self.was_left && !punctual)))
+        let is_ending = self.deadline.is_some();
+        (
+            cost(is_set || (is_late && is_ending && punctual)),
+            cost(is_set || is_late || (self.was_left && !punctual)),
+        )
     }
 }
 

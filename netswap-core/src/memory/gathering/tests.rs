@@ -111,3 +111,22 @@ fn a_copy_for_which_there_is_no_room_changes_nothing() {
     assert_eq!(refused, Err(Overrun::Total(25_000)));
     assert_eq!(place.snapshot(), snapshot);
 }
+
+#[test]
+fn of_two_limits_that_are_passed_the_total_is_named() {
+    let settle = |total| {
+        let budget = Arc::new(Budget::new(total, 100, 1));
+        let mut gathering = Gathering::new(budget.clone());
+        gathering.charge_unfinished(90).unwrap();
+        gathering.extend(&[7; 90], 130);
+        let overrun = gathering.charge_unfinished(40).unwrap_err();
+        gathering.spoil(overrun);
+        gathering.extend(&[7; 40], 130);
+        let settled = gathering.settle();
+        assert_eq!((budget.used(), budget.unfinished()), (0, 0));
+        settled
+    };
+    // As an echo they count a block of 160 bytes, and that in which it is shared.
+    assert_eq!(settle(160 + 64), Err(Overrun::Unfinished(100)));
+    assert_eq!(settle(160 + 63), Err(Overrun::Total(160 + 63)));
+}

@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use crate::config::{Config, Limits};
-use crate::engine::{Execution, Peer};
+use crate::engine::Peer;
 use crate::identity::IdentityKey;
 use crate::memory::Payload;
 use crate::store::{Admission, Store};
@@ -17,10 +17,8 @@ fn connect(store: &mut Store, host: u8, now: Instant) -> Peer {
 }
 
 fn create(store: &mut Store, peer: Peer, grace: Option<u32>) -> Pointer {
-    let mut ask = |request: Request<Payload<'_>>| match store.serve(peer, Xid(1), request, Instant::ZERO) {
-        Execution::Done(reply) => reply,
-        other => panic!("{other:?}"),
-    };
+    let mut ask =
+        |request: Request<Payload<'_>>| store.serve(peer, Xid(1), request, Instant::ZERO).reply().unwrap();
     let Reply::Created(pointer) = ask(Request::ReserveRecord { access: Access::READ }) else { panic!() };
     ask(Request::SetLifetime { pointer, lifetime: Lifetime { grace, ttl: None, heir: None } });
     pointer
