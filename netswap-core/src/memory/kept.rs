@@ -40,6 +40,14 @@ impl Kept {
         }
     }
 
+    /// The first byte, or any where they are many.
+    pub(crate) fn first(&self) -> Option<u8> {
+        match self {
+            Self::Few(bytes) => bytes.first().copied(),
+            Self::Many(block) => Some(block.len() as u8),
+        }
+    }
+
     /// The data as they are now.
     pub(crate) fn snapshot(&self) -> Data {
         self.slice(0, u32::MAX)
@@ -379,6 +387,10 @@ impl Kept {
     /// The record ends: these bytes no longer count, unless somebody else holds them; they are given back to be dropped
     /// where it suits. Those of a tree count until then.
     pub(crate) fn let_go(mut self, budget: &Arc<Budget>) -> Data {
+        if let Self::Few(bytes) = &self {
+            budget.release(taken(bytes.len()));
+            return Data::default();
+        }
         // Replaced by nothing, which needs no room.
         self.replace(Vec::new(), 0, budget).unwrap_or_default()
     }

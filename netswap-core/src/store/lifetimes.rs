@@ -46,6 +46,15 @@ impl Lifetimes {
         }
     }
 
+    /// [Clears](Self::clear) what is probably the first entry, as that of a record is which ends: no search for it.
+    pub(super) fn clear_first(&mut self, deadline: Instant, mortal: Mortal) {
+        if self.queue.first() != Some(&(deadline, mortal)) {
+            return self.clear(deadline, mortal);
+        }
+        self.queue.pop_first();
+        self.next = self.queue.first().map_or(Instant::NEVER, |(next, _)| *next);
+    }
+
     pub(super) fn next(&self) -> Option<Instant> {
         (!self.queue.is_empty()).then_some(self.next)
     }
@@ -54,6 +63,12 @@ impl Lifetimes {
     #[inline]
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.next <= now
+    }
+
+    /// What is due, the first first.
+    pub(super) fn due(&self, now: Instant) -> impl Iterator<Item = Mortal> {
+        let due = self.queue.iter().take_while(move |(deadline, _)| *deadline <= now);
+        due.map(|(_, mortal)| *mortal)
     }
 
     /// The first entry that is due, which stays until it is [cleared](Self::clear).

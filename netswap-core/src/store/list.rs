@@ -17,6 +17,13 @@ pub(super) struct Links {
     next: Option<Slot>,
 }
 
+impl Links {
+    /// The neighbours.
+    pub(super) fn both(self) -> [Option<Slot>; 2] {
+        [self.previous, self.next]
+    }
+}
+
 impl List {
     /// The record that was pushed before all others.
     pub(super) fn first(&self) -> Option<Slot> {

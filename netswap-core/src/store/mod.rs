@@ -7,6 +7,7 @@ mod check;
 mod compaction;
 mod counters;
 mod execute;
+mod fetching;
 mod index;
 mod lifetimes;
 mod list;
@@ -355,6 +356,7 @@ impl Store {
     /// Ends records that are due, in the order of their deadlines, at most a portion of them.
     #[cold]
     fn end_portion(&mut self, now: Instant) {
+        self.fetch_due(now);
         self.backlog.end_many(true);
         for _ in 0..self.portion {
             let Some((then, mortal)) = self.lifetimes.first_due(now) else { break };
@@ -415,6 +417,7 @@ impl Store {
 
     /// Gives room back where few records are left of many. Their slots change, so nobody may hold one meanwhile.
     fn tidy(&mut self) {
+        self.records.fetch_last();
         while self.records.is_sparse() {
             if let Some((from, to)) = self.records.shrink() {
                 self.owners.moved(from, to, &mut self.records);
@@ -429,7 +432,7 @@ impl Store {
             self.budget.release(RECORD_OVERHEAD);
             if let Some(more) = more {
                 if let Some(ttl) = more.settings.ttl {
-                    self.lifetimes.clear(ttl, Mortal::Ttl(record.pointer));
+                    self.lifetimes.clear_first(ttl, Mortal::Ttl(record.pointer));
                 }
                 self.announce_end(&record, more.standing, ending);
             }

@@ -327,11 +327,14 @@ impl Owners {
         holdings.list_of(record).remove(record, records);
         let successor = holdings.successor;
         let may_be_last = holdings.queued != Instant::NEVER || successor.is_some() || holdings.is_idle();
-        if has_more {
-            if let Some(grace) = records.more(record).and_then(own_grace) {
+        if has_more && let Some(more) = records.more(record) {
+            let has_deadline = more.deadline.is_some();
+            if let Some(grace) = own_grace(more) {
                 self.own_grace.remove(&(slot, grace, pointer));
             }
-            clear_deadline(record, lifetimes, records);
+            if has_deadline {
+                clear_deadline(record, lifetimes, records);
+            }
         }
         if let Some(successor) = successor {
             self.count(successor, |holdings| {
@@ -379,6 +382,18 @@ impl Owners {
         self.queue(slot, lifetimes);
         self.drop_idle(slot, lifetimes);
         None
+    }
+
+    /// The records with a grace of their own of an owner that is gone, in the order in which they end: for looking at them.
+    pub(super) fn own_grace_of(&self, owner: Owner) -> impl Iterator<Item = Pointer> {
+        let slot = self.find(owner);
+        let passed = slot.and_then(|slot| self.holdings.get(slot)).map(|holdings| holdings.passed);
+        let from = slot.zip(passed).map(|(slot, (grace, pointer))| (slot, grace, pointer));
+        from.into_iter().flat_map(|from| {
+            // Another sort of range than in `ends`, so that the compiler leaves the search there in one piece.
+            let rest = self.own_grace.range(from..);
+            rest.take_while(move |(slot, ..)| *slot == from.0).map(|(.., pointer)| *pointer)
+        })
     }
 
     /// Whether a record that an owner got at a past moment has ended before the owner came.
@@ -460,7 +475,7 @@ fn own_grace(more: &More) -> Option<u32> {
 fn clear_deadline(record: Slot, lifetimes: &mut Lifetimes, records: &mut Records) {
     records.edit_any(record, |record, more| {
         if let Some(deadline) = more.deadline.take() {
-            lifetimes.clear(deadline, Mortal::Record(record.pointer));
+            lifetimes.clear_first(deadline, Mortal::Record(record.pointer));
         }
     });
 }

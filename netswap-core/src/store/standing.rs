@@ -214,6 +214,9 @@ impl Store {
 
     /// A record is no more.
     pub(super) fn announce_end(&mut self, record: &Record, standing: Standing, ending: Ending) {
+        if standing.is_empty() {
+            return;
+        }
         if standing.is_told_in_portions(self.backlog.left_to_tell(&self.config.portions)) {
             self.backlog.push_ended(record, standing, ending);
             return self.tell_first();
