@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netswap_adapter::server::{AcceptErrors, Shared};
 pub use netswap_adapter::server::{
@@ -13,7 +13,7 @@ use netswap_adapter::socket;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time;
 use tracing::{info, warn};
 
@@ -83,7 +83,7 @@ impl Server {
     pub async fn run(self) {
         let Self { listener, shared, .. } = self;
         let mut connections = JoinSet::new();
-        let mut sweep = pin!(time::sleep(Duration::ZERO));
+        let mut sweep = pin!(pause(Duration::ZERO));
         let mut errors = AcceptErrors::default();
         loop {
             tokio::select! {
@@ -91,11 +91,11 @@ impl Server {
                 () = shared.stopped() => break,
                 Some(ended) = connections.join_next() => connection_ended(&shared, ended),
                 () = &mut sweep => {
-                    let pause = shared.sweep();
+                    let next = pause(shared.sweep());
                     if shared.take_excess() {
                         give_back(&shared);
                     }
-                    sweep.as_mut().reset(time::Instant::now() + pause);
+                    sweep.set(next);
                 }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, address)) => {
@@ -130,6 +130,19 @@ fn give_back(shared: &Arc<Shared>) {
     for _ in 0..Handle::current().metrics().num_workers() {
         let shared = shared.clone();
         tokio::spawn(async move { shared.give_back() });
+    }
+}
+
+/// Waits. The runtime's timers go by milliseconds, which is too long between two turns of a sweep: there others are let go
+/// first until the time has passed.
+async fn pause(length: Duration) {
+    const TICK: Duration = Duration::from_millis(1);
+    if length >= TICK {
+        return time::sleep(length).await;
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < length {
+        task::yield_now().await;
     }
 }
 

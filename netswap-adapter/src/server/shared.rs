@@ -26,6 +26,7 @@ use super::Connection;
 use super::bell::{Bell, Bells};
 use super::excess::Excess;
 use super::fair_mutex::FairMutex;
+use super::rest::Rest;
 use crate::{Clock, Transport};
 
 /// What all connections of a server share.
@@ -38,7 +39,7 @@ pub struct Shared {
     clock: Clock,
     excess: Excess,
     /// Until when nobody sweeps, so that others get the store.
-    rest: Mutex<Moment>,
+    rest: Mutex<Rest>,
     stopping: AtomicBool,
     shutdown_deadline: Duration,
     /// When the server was told to stop.
@@ -70,7 +71,7 @@ impl Shared {
     const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 
     /// About the longest time that a sweep takes, however much is due.
-    const SWEEP_TURN: Duration = Duration::from_micros(500);
+    const SWEEP_TURN: Duration = Duration::from_micros(400);
 
     /// How long a server waits before it accepts again, after the system had no descriptor or no memory for a
     /// connection.
@@ -89,7 +90,7 @@ impl Shared {
             bells: Bells::default(),
             clock: Clock::start(),
             excess: Excess::new(),
-            rest: Mutex::new(Moment::now()),
+            rest: Mutex::new(Rest::new(Moment::now())),
             stopping: AtomicBool::new(false),
             shutdown_deadline,
             stopped_at: OnceLock::new(),
@@ -210,8 +211,8 @@ impl Shared {
     /// again, from now on.
     ///
     /// It takes about half a millisecond at most, and unlocks the store after each 128 records or 256 watches. While there
-    /// is more to do, it is to be called again after as much time as it took, which is left to others; where several threads
-    /// sweep, all of them leave that time.
+    /// is more to do, it is to be called again after as much time as it took, which is left to others, or an eighth of that
+    /// where nobody wants it; where several threads sweep, all of them leave that time.
     pub fn sweep(&self) -> Duration {
         self.excess.give_back();
         let mut rest = match self.rest.try_lock() {
@@ -220,7 +221,7 @@ impl Shared {
             Err(TryLockError::WouldBlock) => return Self::SWEEP_PAUSE,
         };
         let begun = Moment::now();
-        if let Some(left) = rest.checked_duration_since(begun).filter(|left| !left.is_zero()) {
+        if let Some(left) = rest.left(begun) {
             return left;
         }
         loop {
@@ -238,10 +239,9 @@ impl Shared {
                 Some(Duration::ZERO) => {}
                 next => return next.unwrap_or(Self::SWEEP).clamp(Self::SWEEP_PAUSE, Self::SWEEP),
             }
-            let took = begun.elapsed();
-            if took >= Self::SWEEP_TURN {
-                *rest = Moment::now() + took;
-                return took;
+            if begun.elapsed() >= Self::SWEEP_TURN {
+                let moved = self.received.load(Relaxed).wrapping_add(self.sent.load(Relaxed));
+                return rest.begin((begun, Moment::now()), moved);
             }
         }
     }
