@@ -8,6 +8,7 @@
 
 mod clients;
 mod endings;
+mod in_time;
 mod records;
 mod requests;
 mod work;
@@ -20,6 +21,7 @@ use assurance::program::{Program, Serving};
 use assurance::scale::at_most;
 use assurance::waits::Waits;
 
+use in_time::{all_records_end_in_time, all_records_go_to_an_heir_in_time};
 use records::{
     a_large_record_is_written_while_a_reply_holds_it, a_record_with_many_watches_is_written,
     gaps_are_filled_and_thrown_away, lists_are_refused, many_records_expire_at_once,
@@ -37,6 +39,8 @@ on_every_runtime!(
     many_records_go_to_an_heir_at_once,
     a_record_with_many_watches_is_written,
     many_small_reads_in_pipelines,
+    all_records_end_in_time,
+    all_records_go_to_an_heir_in_time,
 );
 
 /// What takes longest is tried on three: one thread, threads that do not share their connections, one for each connection.

@@ -17,12 +17,12 @@ use crate::clients::{
 use crate::{MIB, judge, start};
 
 /// A million records, or fewer in every change.
-fn many() -> usize {
+pub(crate) fn many() -> usize {
     quick_or_long(80_000, 1_000_000)
 }
 
 /// The total that holds many records with settings, whatever these count.
-fn total() -> u64 {
+pub(crate) fn total() -> u64 {
     many() as u64 * 1024
 }
 
