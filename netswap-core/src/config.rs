@@ -8,7 +8,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::identity::IdentityKey;
 use crate::memory::CHUNK;
-use crate::wire::{READ_AT_MOST, WINDOW};
+use crate::wire::{FULL_PACKET, MOVE_FROM, READ_AT_MOST, WINDOW};
 
 /// The longest record that any server can hold: 2^32 - 1 - 64 bytes, so that a request with its operands fits a message.
 pub const MAX_RECORD: u32 = u32::MAX - 64;
@@ -36,6 +36,9 @@ pub(crate) const PLACE: usize = 1024;
 /// The most room of an unfinished request for what is still to come: a buffer that was full at a little more than 8 KiB is
 /// doubled then, and takes 20 KiB.
 const ROOM: usize = 12 << 10;
+
+/// The most bytes with which an output window refers to a piece of data.
+pub(crate) const REFERENCE: usize = 128;
 
 /// The most bytes of a record's slot and its entry in the index.
 const SLOT: usize = 64;
@@ -253,12 +256,25 @@ impl Limits {
         places.saturating_mul(PLACE as u64)
     }
 
-    /// The most bytes that one connection holds beside what the total and the places count: its output window, what was
-    /// read of it and not yet handled, the places of its own.
+    /// The most bytes that one connection holds beside what the total and the places count:
+    ///
+    /// - what was read: the buffer of a read, and a rest of it that waits for the next turn;
+    /// - the output window's own bytes, in room of up to twice what it needs: 64 KiB and a packet, behind 32 KiB that were
+    ///   sent and are not moved out of the way yet. A run of 256 KiB has only its headers there;
+    /// - what refers to data there: each packet, or each chunk of a run, is a segment and perhaps a source. Messages that are
+    ///   shorter than a packet have theirs in their places, as all queued messages have the path to their next chunk;
+    /// - a portion of a list, before it counts;
+    /// - the places of its own.
+    ///
+    /// Chunks count until they are dropped, those that an APPEND has cut anew and those that wait as garbage too.
     #[must_use]
     pub fn connection_bound(&self) -> u64 {
         // Buffers that grow by doubling have up to twice the room that they need.
-        const BUFFERS: u64 = 2 * (WINDOW + READ_AT_MOST) as u64;
+        const COPIED: usize = 2 * (WINDOW + FULL_PACKET + MOVE_FROM);
+        // A run of 256 KiB takes fewer.
+        const REFERRED: usize = 2 * (WINDOW / FULL_PACKET + 1) * REFERENCE;
+        const LIST: usize = Portions::RECORDS * size_of::<u64>();
+        const BUFFERS: u64 = (2 * READ_AT_MOST + COPIED + REFERRED + LIST) as u64;
         // Places are taken one thing at a time: a watch, or its last notifications, may be the one too many.
         const PLACES: u64 = (2 * OWN_REQUESTS + OWN_REPLIES + 2 * STANDING) as u64;
         let most = u64::from(self.queued_replies) + 2 * u64::from(self.unfinished_requests);
@@ -281,11 +297,14 @@ pub struct Portions {
 
 impl Default for Portions {
     fn default() -> Self {
-        Self { packets: 256, records: 2048, watches: 256 }
+        Self { packets: 256, records: Self::RECORDS, watches: 256 }
     }
 }
 
 impl Portions {
+    /// By default.
+    const RECORDS: usize = 2048;
+
     /// So little at a time that tests with few of everything need several portions.
     pub const SMALL: Self = Self { packets: 2, records: 3, watches: 2 };
 }
@@ -371,12 +390,13 @@ mod tests {
         let limits = Limits { unfinished: 4000, places: 7, connections: 3, ..Limits::new(1 << 20) };
         assert_eq!((limits.room_bound(), limits.places_bound()), (6000, 7 * 1024));
         assert_eq!(limits.spare_bound(), 4096 * 64);
-        // Two buffers of at most twice what they need, and 32 requests, 64 replies and two watches of three places.
-        assert_eq!(limits.connection_bound(), 2 * (64 + 128) * 1024 + (32 + 64 + 6) * 1024);
+        // Buffers, and 32 requests, 64 replies and two watches of three places.
+        let buffers = 2 * 128 * 1024 + 2 * ((64 + 32) * 1024 + 1400) + 2 * 47 * 128 + 16 * 1024;
+        assert_eq!(limits.connection_bound(), buffers + (32 + 64 + 6) * 1024);
         let connections = (3 + 256) * limits.connection_bound();
         assert_eq!(limits.memory_bound(), (1 << 20) + 6000 + 4096 * 64 + 7 * 1024 + connections);
         // Where less is allowed, it needs fewer places: of replies, of requests of both sorts, and of watches.
         let small = Limits { queued_replies: 3, unfinished_requests: 5, watches: 7, ..limits };
-        assert_eq!(small.connection_bound(), 2 * (64 + 128) * 1024 + (3 + 10 + 21) * 1024);
+        assert_eq!(small.connection_bound(), buffers + (3 + 10 + 21) * 1024);
     }
 }

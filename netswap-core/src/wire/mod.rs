@@ -26,3 +26,4 @@ pub use packet::{
 };
 pub use reply::{Identity, PROTOCOL_VERSION, Reply, Stat};
 pub use request::{Lifetime, MAX_OPERANDS, Request};
+pub(crate) use window::MOVE_FROM;

@@ -16,7 +16,7 @@ const COPY_AT_MOST: usize = 128;
 const KEEP_AT_MOST: usize = 4096;
 
 /// Copied bytes are moved to the front when as many before them were taken.
-const MOVE_FROM: usize = 32 * 1024;
+pub(crate) const MOVE_FROM: usize = 32 * 1024;
 
 /// Bytes in order, of which small pieces were copied and large ones are parts of *sources*: the data of messages, as they
 /// were given, which are held until nothing refers to them any more.
@@ -381,6 +381,11 @@ mod tests {
         window.let_go(source);
         assert_eq!((window.advance(999), window.sources.len()), (999, 1));
         assert_eq!((window.advance(1), window.sources.capacity()), (1, 0));
+    }
+
+    #[test]
+    fn a_reference_takes_no_more_than_is_said() {
+        assert!(size_of::<Segment>() + SOURCE <= crate::config::REFERENCE);
     }
 
     #[test]
