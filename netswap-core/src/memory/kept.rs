@@ -48,6 +48,11 @@ impl Kept {
         }
     }
 
+    /// Whether they are few, and as many as said.
+    pub(super) fn is_few_of(&self, len: usize) -> bool {
+        matches!(self, Self::Few(bytes) if bytes.len() == len)
+    }
+
     /// The data as they are now.
     pub(crate) fn snapshot(&self) -> Data {
         self.slice(0, u32::MAX)

@@ -262,7 +262,9 @@ impl Store {
         let record = self.records.get_mut(slot).ok_or(Refusal::AddressFault)?;
         let (before, after) = (record.cost(), cost(data.len()));
         data.fits_in_place_of(&record.data, &self.budget)?;
-        self.owners.allow(Some(record.owner), after.saturating_sub(before), 0, &self.config.limits)?;
+        if after > before {
+            self.owners.allow(Some(record.owner), after - before, 0, &self.config.limits)?;
+        }
         // The quotas come before the version, those that its last bytes passed too.
         data.check()?;
         if expected.is_some_and(|expected| expected != record.version) {
@@ -272,7 +274,9 @@ impl Store {
         let old = data.settle_into(&mut record.data, &self.budget)?;
         let version = record.version.next();
         record.version = version;
-        self.owners.resize(record.owner, before, after);
+        if after != before {
+            self.owners.resize(record.owner, before, after);
+        }
         self.discard(old);
         self.announce_write(slot, None);
         Ok(Reply::Written(version))

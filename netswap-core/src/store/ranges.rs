@@ -78,7 +78,9 @@ impl Store {
         if changes {
             data.may_be_written_to(&record.data, offset, &self.budget)?;
         }
-        self.owners.allow(Some(record.owner), cost(len).saturating_sub(before), 0, &self.config.limits)?;
+        if cost(len) > before {
+            self.owners.allow(Some(record.owner), cost(len) - before, 0, &self.config.limits)?;
+        }
         data.check()?;
         let Some(bytes) = data.as_slice() else {
             let old = data.write_to(&mut record.data, offset, &self.budget, &mut self.garbage)?;
@@ -97,7 +99,9 @@ impl Store {
         let Some(record) = self.records.get_mut(slot) else { return Version::FIRST };
         let version = record.version.next();
         record.version = version;
-        self.owners.resize(record.owner, before, cost(len));
+        if cost(len) != before {
+            self.owners.resize(record.owner, before, cost(len));
+        }
         self.discard(old);
         self.announce_write(slot, Some(part));
         version
