@@ -297,7 +297,7 @@ pub struct Portions {
 
 impl Default for Portions {
     fn default() -> Self {
-        Self { packets: 256, records: Self::RECORDS, watches: 256 }
+        Self { packets: 256, records: Self::RECORDS, watches: 1024 }
     }
 }
 

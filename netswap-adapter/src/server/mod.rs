@@ -9,7 +9,6 @@ mod handle;
 mod memory;
 mod options;
 mod resident;
-mod rest;
 mod shared;
 
 pub use accept_errors::AcceptErrors;

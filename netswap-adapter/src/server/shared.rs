@@ -26,7 +26,6 @@ use super::Connection;
 use super::bell::{Bell, Bells};
 use super::excess::Excess;
 use super::fair_mutex::FairMutex;
-use super::rest::Rest;
 use crate::{Clock, Transport};
 
 /// What all connections of a server share.
@@ -39,7 +38,7 @@ pub struct Shared {
     clock: Clock,
     excess: Excess,
     /// Until when nobody sweeps, so that others get the store.
-    rest: Mutex<Rest>,
+    rest: Mutex<Moment>,
     stopping: AtomicBool,
     shutdown_deadline: Duration,
     /// When the server was told to stop.
@@ -90,7 +89,7 @@ impl Shared {
             bells: Bells::default(),
             clock: Clock::start(),
             excess: Excess::new(),
-            rest: Mutex::new(Rest::new(Moment::now())),
+            rest: Mutex::new(Moment::now()),
             stopping: AtomicBool::new(false),
             shutdown_deadline,
             stopped_at: OnceLock::new(),
@@ -210,9 +209,9 @@ impl Shared {
     /// Removes records that have ended (docs/PROTOCOL.md §6.3), and notifies many watches (§4.3): when it is to be called
     /// again, from now on.
     ///
-    /// It takes about half a millisecond at most, and unlocks the store after each 128 records or 256 watches. While there
-    /// is more to do, it is to be called again after as much time as it took, which is left to others, or an eighth of that
-    /// where nobody wants it; where several threads sweep, all of them leave that time.
+    /// It takes about half a millisecond at most, and unlocks the store after each 128 records or 1024 watches. While there
+    /// is more to do, it is to be called again after as much time as it took, which is left to others; where several threads
+    /// sweep, all of them leave that time.
     pub fn sweep(&self) -> Duration {
         self.excess.give_back();
         let mut rest = match self.rest.try_lock() {
@@ -221,7 +220,7 @@ impl Shared {
             Err(TryLockError::WouldBlock) => return Self::SWEEP_PAUSE,
         };
         let begun = Moment::now();
-        if let Some(left) = rest.left(begun) {
+        if let Some(left) = rest.checked_duration_since(begun).filter(|left| !left.is_zero()) {
             return left;
         }
         loop {
@@ -239,9 +238,10 @@ impl Shared {
                 Some(Duration::ZERO) => {}
                 next => return next.unwrap_or(Self::SWEEP).clamp(Self::SWEEP_PAUSE, Self::SWEEP),
             }
-            if begun.elapsed() >= Self::SWEEP_TURN {
-                let moved = self.received.load(Relaxed).wrapping_add(self.sent.load(Relaxed));
-                return rest.begin((begun, Moment::now()), moved);
+            let took = begun.elapsed();
+            if took >= Self::SWEEP_TURN {
+                *rest = Moment::now() + took;
+                return took;
             }
         }
     }

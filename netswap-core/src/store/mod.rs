@@ -57,7 +57,7 @@ const GARBAGE_PORTION: usize = 256;
 /// All records of a server and all that is known of their owners.
 ///
 /// Every call takes the time. A record that has ended by then is there for no request, but at most 128 records are removed,
-/// or given to their heirs, in one call, and about 256 watches are notified: while there is more to do,
+/// or given to their heirs, in one call, and about 1024 watches are notified: while there is more to do,
 /// [`poll_timeout`](Self::poll_timeout) is a moment that has passed. With the same seed the same calls give the same answers.
 ///
 /// As an [`Engine`](crate::engine::Engine) it frees at once what a request made superfluous. Giving back a large block takes the system
@@ -242,7 +242,7 @@ impl Store {
         if work { Some(Instant::ZERO) } else { self.lifetimes.next() }
     }
 
-    /// Removes records that have ended by now, and gives those to their heirs that have one: at most 128. Notifies 256 more
+    /// Removes records that have ended by now, and gives those to their heirs that have one: at most 128. Notifies 1024 more
     /// of many watches. Where
     /// [`poll_timeout`](Self::poll_timeout) has passed afterwards, it is to be called again, when others that wait for
     /// the store have had their turn.
