@@ -26,6 +26,8 @@ const NOW: Instant = Instant::ZERO;
 fn bench(packets: u32) -> Bench {
     let mut config = support::config();
     config.portions.packets = packets;
+    // So that some hundreds are several portions.
+    config.portions.watches = 256;
     let mut store = Store::new(config).unwrap();
     let Admission::Served(peer) = store.connect([127, 0, 0, 1].into(), NOW) else { panic!() };
     let connection = Connection::new(peer, store.config().clone(), store.budget().clone());
