@@ -24,6 +24,9 @@ use crate::threads::Threads;
 use crate::timer::{poll_deadline, wait_for};
 use crate::wait::wait;
 
+/// Bytes of a connection with its thread: what is resident of its stack, and what the allocator has for each thread.
+const CONNECTION: u64 = 128 << 10;
+
 /// A server that is bound to its address and serves as long as [`run`](Self::run) runs.
 ///
 /// Each connection has a thread of its own.
@@ -60,6 +63,7 @@ impl Server {
     pub fn bind(options: impl Into<ServerOptions>) -> Result<Self, ServerError> {
         let bound = wait(options.into().bind::<Blocking>())?;
         let address = bound.local_address;
+        bound.shared.set_memory_of_connection(CONNECTION);
         let listener = Source::new(bound.listener, Directions::BOTH)
             .map_err(|error| ServerError::Bind { address, error })?;
         Ok(Self { listener, local_address: address, shared: bound.shared })

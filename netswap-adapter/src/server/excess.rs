@@ -68,6 +68,8 @@ pub(super) struct Excess {
     noted: AtomicUsize,
     /// Looks since that changed.
     quiet_looks: AtomicU32,
+    /// Bytes of a connection that has little to do.
+    of_connection: AtomicU64,
 }
 
 impl Memory {
@@ -90,7 +92,17 @@ impl Excess {
             called_at: AtomicUsize::new(0),
             noted: AtomicUsize::new(0),
             quiet_looks: AtomicU32::new(0),
+            of_connection: AtomicU64::new(4096),
         }
+    }
+
+    /// Bytes of a connection that has little to do.
+    pub(super) fn of_connection(&self) -> u64 {
+        self.of_connection.load(Relaxed)
+    }
+
+    pub(super) fn set_of_connection(&self, bytes: u64) {
+        self.of_connection.store(bytes, Relaxed);
     }
 
     /// Says how the allocator of a thread is asked to give memory back: from now on memory is watched.

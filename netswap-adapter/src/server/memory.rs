@@ -9,9 +9,6 @@ use super::excess::{INTERVAL, Memory};
 use super::resident::resident;
 use super::shared::Shared;
 
-/// Bytes of a connection that has little to do.
-const CONNECTION: u64 = 4096;
-
 /// Input that pays for a pass over all data, while one is under way. A call of one small request does not.
 const PAYS: usize = 1024;
 
@@ -36,6 +33,12 @@ impl Shared {
             self.bells().ring_all();
         }
         much
+    }
+
+    /// Says how many bytes a connection of this runtime takes that has little to do, a thread of its own perhaps included: 4
+    /// KiB unless it is said.
+    pub fn set_memory_of_connection(&self, bytes: u64) {
+        self.excess().set_of_connection(bytes);
     }
 
     /// Whether the process was found to have much memory that the server does not hold, so that every thread that serves is to
@@ -92,7 +95,8 @@ impl Shared {
 
     fn memory(&self, store: &Store, resident: u64) -> Memory {
         let limits = &self.config().limits;
-        let beside = limits.places_held(self.budget().places()) + store.connections() * CONNECTION;
+        let beside =
+            limits.places_held(self.budget().places()) + store.connections() * self.excess().of_connection();
         let held = self.budget().used() + beside;
         Memory { resident, held, most: limits.total + beside, turnover: self.budget().turnover() }
     }
