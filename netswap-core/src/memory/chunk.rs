@@ -165,6 +165,7 @@ impl Part {
 
 impl Filling {
     /// No bytes yet, and room for all.
+    #[inline(never)] // A build with little optimisation has that room on the stack too, which each thread's would grow by.
     pub(super) fn new() -> Self {
         // `Arc::new` would move all of the room to its place.
         Self(Arc::default())
