@@ -70,6 +70,8 @@ pub(super) struct Excess {
     quiet_looks: AtomicU32,
     /// Bytes of a connection that has little to do.
     of_connection: AtomicU64,
+    /// Bytes that the process had when it began to be watched.
+    at_first: AtomicU64,
 }
 
 impl Memory {
@@ -93,6 +95,7 @@ impl Excess {
             noted: AtomicUsize::new(0),
             quiet_looks: AtomicU32::new(0),
             of_connection: AtomicU64::new(4096),
+            at_first: AtomicU64::new(0),
         }
     }
 
@@ -107,6 +110,7 @@ impl Excess {
 
     /// Says how the allocator of a thread is asked to give memory back: from now on memory is watched.
     pub(super) fn watch(&self, give_back: Box<dyn Fn() + Send + Sync>) {
+        self.at_first.store(resident().unwrap_or_default(), Relaxed);
         // The first time counts.
         _ = self.give_back.set(give_back);
     }
@@ -172,7 +176,8 @@ impl Excess {
         let is_quiet = self.noted.swap(state, Relaxed) == state;
         let looks = if is_quiet { self.quiet_looks.load(Relaxed).saturating_add(1) } else { 0 };
         self.quiet_looks.store(looks, Relaxed);
-        let much = looks < QUIET && memory.beside() > memory.held / 16 + LITTLE;
+        let little = self.at_first.load(Relaxed) + LITTLE;
+        let much = looks < QUIET && memory.beside() > memory.held / 16 + little;
         self.much.store(much, Relaxed);
         self.is_news.store(much, Relaxed);
         much
