@@ -45,7 +45,7 @@ const BESIDE: u64 = 16 * MIB;
 
 /// What a server may have more than at its start when all is deleted, beside the allocator's tables for what there was: buffers
 /// of its threads.
-const LEFT: u64 = 5 * MIB;
+const LEFT: u64 = 10 * MIB;
 
 /// How long memory may take to go back: the grace of the owners, which is short, and the time to free it in portions.
 fn soon() -> Duration {
@@ -103,7 +103,7 @@ impl Held {
 
     /// Judges whether it needs little more than what may count, at a moment when data were freed among others.
     fn is_dense(&mut self, count: usize) {
-        let most = 2 * self.counted + BESIDE;
+        let most = 3 * self.counted + BESIDE;
         let grown = self.server.peak().saturating_sub(self.start);
         if grown > most {
             self.wrong.push(format!("{} MiB were taken where {} MiB count", grown / MIB, self.counted / MIB));
