@@ -14,7 +14,7 @@ const SIZES: [usize; 27] = [
     5120, 7168, 10_240, 14_336, 19_460, 24_000, 27_000,
 ];
 
-/// Bytes of data of which one record is left.
+/// One record remains of this many bytes of data.
 fn page(len: usize) -> usize {
     if len > 7168 { 512 << 10 } else { 64 << 10 }
 }

@@ -48,7 +48,7 @@ fn judge(serving: Serving, what: &str, have_heir: bool) {
     panic!("{}: {what} after {longest:?}", serving.name());
 }
 
-/// How long after the end of their grace the last of many records is told to have ended.
+/// The time from the end of the grace until the last EXPIRED arrives.
 fn end_all(serving: Serving, have_heir: bool) -> Duration {
     let server = start(serving, &[("total", total())]);
     let mut heir = connect(loopback(2), server.address);
