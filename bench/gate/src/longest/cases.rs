@@ -18,19 +18,19 @@ const MANY: u32 = 600;
 /// The watches of one connection.
 const WATCHES: u32 = 4096;
 
-/// Whoever may do anything.
+/// All rights for everybody.
 const ALL_RIGHTS: Access = Access::READ.union(Access::WRITE).union(Access::TAKEOVER);
 
 /// Chunks of a record: 64 MiB.
 const CHUNKS: u64 = (64 << 20) / CHUNK as u64;
 
-/// Chunks of a record of which many replies may wait.
+/// Chunks of a record that many queued replies may hold.
 const FEW: u64 = 32;
 
 /// Chunks of a request: 2 MiB.
 const SENT: u64 = (2 << 20) / CHUNK as u64;
 
-/// Records: so many that tables grow.
+/// Enough records for tables to grow.
 const RECORDS: u64 = 3200;
 
 /// Watches, or waiting reads: those of two connections.
@@ -241,7 +241,7 @@ fn abort(xid: u32) -> Vec<u8> {
     [&xid.to_be_bytes()[..], &[0, 0, 0, 0, ABORT, 0]].concat()
 }
 
-/// Data of so many chunks.
+/// Data of a number of chunks.
 fn large(chunks: u32) -> Vec<u8> {
     vec![1; (chunks * CHUNK) as usize]
 }
